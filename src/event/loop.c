@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ *   ev_run:  prepare ──→ epoll_wait ──→ check ──→ io, timers, async (mailbox) ──┐
+ *               ▲        clock is read here, once                               │
+ *               └── what was deferred runs before the loop waits again ─────────┘
+ */
+#include "event/loop.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "event/mailbox.h"
+
+enum {
+    POOL_CEILING = 64, /* free blocks kept: 1 MiB a worker */
+};
+
+struct loop {
+    struct ev_loop *ev;
+    struct log *log;
+    double now;
+    struct loop_deferred *deferred;
+    struct buf_pool pool;
+    struct mailbox mailbox;
+    ev_prepare prepare;
+    ev_check check;
+    ev_async async;
+    unsigned id;
+    uint8_t *scratch; /* LOOP_HEADROOM before it belongs to it too */
+};
+
+static double
+monotonic(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void
+run_deferred(struct loop *loop)
+{
+    struct loop_deferred *deferred;
+
+    while ((deferred = loop->deferred) != NULL) {
+        loop->deferred = deferred->next;
+        deferred->run(deferred);
+    }
+}
+
+static void
+on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents)
+{
+    (void)ev;
+    (void)revents;
+    run_deferred(container_of(watcher, struct loop, prepare));
+}
+
+static void
+on_check(struct ev_loop *ev, ev_check *watcher, int revents)
+{
+    (void)ev;
+    (void)revents;
+    /* ev_now() is wall-clock time, which may jump. */
+    container_of(watcher, struct loop, check)->now = monotonic();
+}
+
+static void
+deliver(struct loop *loop)
+{
+    struct loop_message *message = mailbox_take(&loop->mailbox);
+    struct loop_message *next;
+
+    for (; message != NULL; message = next) {
+        next = message->next;
+        message->deliver(message);
+    }
+}
+
+static void
+on_async(struct ev_loop *ev, ev_async *watcher, int revents)
+{
+    (void)ev;
+    (void)revents;
+    deliver(container_of(watcher, struct loop, async));
+}
+
+static void
+start_watchers(struct loop *loop)
+{
+    ev_prepare_init(&loop->prepare, on_prepare);
+    ev_prepare_start(loop->ev, &loop->prepare);
+    ev_check_init(&loop->check, on_check);
+    ev_set_priority(&loop->check, EV_MAXPRI);
+    ev_check_start(loop->ev, &loop->check);
+    ev_async_init(&loop->async, on_async);
+    ev_async_start(loop->ev, &loop->async);
+}
+
+struct loop *
+loop_new(struct log *log, unsigned id)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+    uint8_t *memory = NULL;
+
+    if (loop == NULL)
+        goto fail;
+    memory = malloc(LOOP_HEADROOM + LOOP_SCRATCH);
+    if (memory == NULL)
+        goto fail;
+    loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
+    if (loop->ev == NULL)
+        goto fail;
+    loop->scratch = memory + LOOP_HEADROOM;
+    loop->log = log;
+    loop->id = id;
+    loop->now = monotonic();
+    buf_pool_init(&loop->pool, POOL_CEILING);
+    start_watchers(loop);
+    return loop;
+
+fail:
+    log_error(log, "loop", "cannot make an event loop: out of memory or descriptors");
+    free(memory);
+    free(loop);
+    return NULL;
+}
+
+void
+loop_free(struct loop *loop)
+{
+    if (loop == NULL)
+        return;
+    deliver(loop);
+    run_deferred(loop);
+    buf_pool_deinit(&loop->pool);
+    ev_loop_destroy(loop->ev);
+    free(loop->scratch - LOOP_HEADROOM);
+    free(loop);
+}
+
+void
+loop_run(struct loop *loop)
+{
+    ev_run(loop->ev, 0);
+    run_deferred(loop);
+}
+
+void
+loop_stop(struct loop *loop)
+{
+    ev_break(loop->ev, EVBREAK_ALL);
+}
+
+double
+loop_now(const struct loop *loop)
+{
+    return loop->now;
+}
+
+struct log *
+loop_log(const struct loop *loop)
+{
+    return loop->log;
+}
+
+unsigned
+loop_id(const struct loop *loop)
+{
+    return loop->id;
+}
+
+struct buf_pool *
+loop_pool(struct loop *loop)
+{
+    return &loop->pool;
+}
+
+uint8_t *
+loop_scratch(struct loop *loop)
+{
+    return loop->scratch;
+}
+
+struct ev_loop *
+loop_ev(struct loop *loop)
+{
+    return loop->ev;
+}
+
+void
+loop_defer(struct loop *loop, struct loop_deferred *deferred,
+           void (*run)(struct loop_deferred *deferred))
+{
+    deferred->run = run;
+    deferred->next = loop->deferred;
+    loop->deferred = deferred;
+}
+
+void
+loop_post(struct loop *loop, struct loop_message *message)
+{
+    if (mailbox_push(&loop->mailbox, message))
+        ev_async_send(loop->ev, &loop->async);
+}
+
+unsigned
+loop_libev_version(void)
+{
+    return (unsigned)ev_version_major() << 8 | (unsigned)ev_version_minor();
+}
