@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bridge -- joins a client's endpoint and a target's, and moves bytes both ways until both are
+ * gone.
+ *
+ * It knows endpoints, never protocols. It holds no bytes: each endpoint keeps what its own socket
+ * would not take, and the bridge stops the other one while that is `buffer` bytes, until it has
+ * fallen to half.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  bridge_start() until both endpoints are gone; then it logs the access line, calls
+ * `over` and is freed at the end of the turn.
+ */
+#ifndef CULVERT_BRIDGE_BRIDGE_H
+#define CULVERT_BRIDGE_BRIDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/list.h"
+
+struct conf_route;
+struct endpoint;
+struct loop;
+struct snapshot;
+
+/* The bridges of one worker. */
+struct bridge_set {
+    struct list members;
+    size_t n_members;
+};
+
+struct bridge_options {
+    struct loop *loop;
+    struct bridge_set *set;
+    struct snapshot *snapshot;      /* a reference is taken */
+    const struct conf_route *route; /* of that snapshot */
+    struct endpoint *client;
+    struct endpoint *target;
+    const char *name;      /* of the connection; copied */
+    const char *peer;      /* the client's address; copied */
+    const char *transport; /* "websocket"; static */
+};
+
+void bridge_set_init(struct bridge_set *set);
+
+/* Takes both endpoints. Returns 0, or -1 without memory, logged; then the endpoints are still the
+ * caller's. */
+int bridge_start(const struct bridge_options *options);
+
+/* Tells every client goodbye with a close code; the bridges end as their clients answer. */
+void bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason);
+
+/* Ends all bridges now. */
+void bridge_close_all(struct bridge_set *set);
+
+#endif

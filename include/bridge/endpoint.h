@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * endpoint -- one side of a bridge: what client/ and target/ implement, and what a bridge tells
+ * them.
+ *
+ *      client endpoint                bridge                 target endpoint
+ *        deliver(bytes) ───────────────────────────────────→ send(bytes)
+ *        room() ───────────── buffer - target's pending()
+ *        ended(why) ───────────────────────────────────────→ finish(why)
+ *        gone() ─────── when both are gone, the bridge ends
+ *      and the same from right to left
+ *
+ * An endpoint reads its socket while room() says that the other side can keep what comes, and stops
+ * otherwise; the bridge calls resume() when the other side has drained. Bytes pass through
+ * deliver() and send() within one call, in place.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  an endpoint is made by its module and ends itself: after gone() it is freed at the end
+ * of the turn; close() is the same without the event.
+ */
+#ifndef CULVERT_BRIDGE_ENDPOINT_H
+#define CULVERT_BRIDGE_ENDPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct endpoint;
+
+enum {
+    /* Writable bytes before the data of every deliver(): a header may be put there. */
+    ENDPOINT_HEADROOM = 16,
+};
+
+enum endpoint_flag {
+    ENDPOINT_TEXT = 1, /* the bytes belong to a text message */
+};
+
+enum ender {
+    ENDER_CLIENT,
+    ENDER_TARGET,
+    ENDER_CULVERT,
+};
+
+/* How a conversation ends; code is a WebSocket close code (1006: without one). */
+struct ending {
+    enum ender by;
+    uint16_t code;
+    const char *reason; /* UTF-8, at most 123 bytes are sent; lives for the length of the call */
+};
+
+/* What a bridge can ask of an endpoint. */
+struct endpoint_ops {
+    /* Sends bytes to the endpoint's peer; keeps what its socket would not take. Never after
+     * finish(). */
+    void (*send)(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags);
+    /* Bytes that wait for the endpoint's peer. */
+    size_t (*pending)(const struct endpoint *endpoint);
+    /* There is room again (or for the first time): read on. */
+    void (*resume)(struct endpoint *endpoint);
+    /* Nothing more comes from the other side: send what waits, then say goodbye in the endpoint's
+     * own way. It may go on delivering until it is gone. */
+    void (*finish)(struct endpoint *endpoint, const struct ending *ending);
+    /* Ends now, without events. */
+    void (*close)(struct endpoint *endpoint);
+};
+
+/* What an endpoint tells its bridge. */
+struct endpoint_events {
+    void (*deliver)(struct endpoint *from, uint8_t *data, size_t len, unsigned flags);
+    /* How many bytes may be delivered now; 0: stop reading until resume(). */
+    size_t (*room)(struct endpoint *from);
+    /* pending() has fallen. */
+    void (*drained)(struct endpoint *from);
+    /* Nothing more will be delivered. Once. */
+    void (*ended)(struct endpoint *from, const struct ending *ending);
+    /* The endpoint is through with everything, after ended(). Once; it must not be called after. */
+    void (*gone)(struct endpoint *from);
+};
+
+/* Embedded first in every endpoint. */
+struct endpoint {
+    const struct endpoint_ops *ops;
+    const struct endpoint_events *events; /* set by the bridge before the first resume() */
+    struct bridge *bridge;
+};
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * opening -- a WebSocket whose target is being connected: the 101 waits for it, so that a refused
+ * or slow target is a 502 or 504 that a load balancer can see.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  opening_start() until the exchange is answered or the client has gone.
+ */
+#ifndef CULVERT_BRIDGE_OPENING_H
+#define CULVERT_BRIDGE_OPENING_H
+
+struct conf_route;
+struct exchange;
+struct route_context;
+struct ws_handshake;
+
+/* Answers the exchange in any case, now or later. handshake is copied. */
+void opening_start(const struct route_context *context, struct exchange *exchange,
+                   const struct conf_route *route, const struct ws_handshake *handshake);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * route -- from a request to a route, and from there to an answer or a bridge.
+ *
+ *      request → host and path → files? ─────────────────────→ files_serve
+ *                                │
+ *                                └ WebSocket? → handshake checked → target connected → 101 → bridge
+ *                                       │                              │
+ *                                       400, 426 …                     502, 504
+ *
+ * Thread:    on the loop's thread.
+ */
+#ifndef CULVERT_BRIDGE_ROUTE_H
+#define CULVERT_BRIDGE_ROUTE_H
+
+struct bridge_set;
+struct exchange;
+struct linger_set;
+struct loop;
+struct resolver;
+struct snapshot;
+
+/* What answering takes, of one worker. Borrowed. */
+struct route_context {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct linger_set *lingers;
+    struct bridge_set *bridges;
+    struct snapshot *snapshot; /* the current one */
+};
+
+/* Answers, now or later. */
+void route_request(const struct route_context *context, struct exchange *exchange);
+
+#endif

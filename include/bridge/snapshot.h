@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * snapshot -- a configuration with what was made from it, counted as one.
+ *
+ * Thread:    made on main; references are counted from any thread.
+ */
+#ifndef CULVERT_BRIDGE_SNAPSHOT_H
+#define CULVERT_BRIDGE_SNAPSHOT_H
+
+struct conf;
+struct conf_report;
+struct tls;
+
+struct snapshot {
+    struct conf *conf;
+    struct tls *tls;
+    unsigned references; /* atomic */
+};
+
+/* Takes conf in any case. Returns NULL with mistakes (of certificates) in report. */
+struct snapshot *snapshot_new(struct conf *conf, struct conf_report *report)
+    __attribute__((warn_unused_result));
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+
+#endif

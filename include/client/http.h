@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * http -- an accepted connection that speaks HTTP/1.1, and the exchanges (one request, its answer)
+ * on it.
+ *
+ *      stream → head complete → handler->request(exchange) ─┬─ exchange_error()
+ *         ▲                                                 ├─ exchange_begin(), _write()…, _end()
+ *         └──── next request, if the connection is kept ────┤
+ *                                                           └─ exchange_take(): the stream leaves
+ * (WebSocket)
+ *
+ * While an exchange is open, what the client sends is held, HTTP_HELD_MAX bytes at most, and then
+ * left in the kernel. Requests that were pipelined are served in order, one at a time. Bodies are
+ * read and dropped after the answer, within bounds.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  http_accept() until the connection ends or its stream is taken; an exchange lives from
+ * request() until exchange_end(), exchange_error(), exchange_take(), or events->gone(). It must not
+ * be touched after. Errors:    requests that cannot be parsed are answered here, without the
+ * handler.
+ */
+#ifndef CULVERT_CLIENT_HTTP_H
+#define CULVERT_CLIENT_HTTP_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "net/addr.h"
+#include "proto/http1.h"
+
+struct exchange;
+struct exchange_owner;
+struct http_handler;
+struct linger_set;
+struct log_field;
+struct loop;
+struct stream;
+struct stream_owner;
+
+enum {
+    HTTP_HELD_MAX = 16384,    /* bytes after a head that are kept while its exchange is open */
+    HTTP_ANSWER_HIGH = 65536, /* of an answer's bytes waiting: the producer should pause at
+                                 exchange_pending() above it */
+};
+
+/* Embedded in who answers requests. */
+struct http_handler {
+    /* A complete request. Answer now, or exchange_set_owner() and answer later. */
+    void (*request)(struct http_handler *handler, struct exchange *exchange);
+};
+
+/* The connections of one worker. */
+struct http_set {
+    struct list members;
+    size_t n_members;
+};
+
+struct http_options {
+    struct loop *loop;
+    struct http_set *set;
+    struct linger_set *lingers; /* closes connections gently */
+    struct http_handler *handler;
+    int fd;
+    SSL *ssl; /* NULL: plain */
+    const struct addr *peer;
+    uint64_t number;       /* names the connection in logs: "WORKER-NUMBER" */
+    double header_timeout; /* from here, or from the end of an answer, to a complete head */
+    size_t header_max;
+    bool log_access;
+};
+
+void http_set_init(struct http_set *set);
+
+/* Takes fd and ssl in any case. Returns 0, or -1 without memory, logged. */
+int http_accept(const struct http_options *options);
+
+/* Ends all connections: those without an open exchange now, the others when it is answered. */
+void http_drain_all(struct http_set *set);
+
+/* Ends all connections now. */
+void http_close_all(struct http_set *set);
+
+/* ---- exchanges ---- */
+
+struct exchange_events {
+    /* Bytes of the answer left: look at exchange_pending(). May be NULL for who never writes in
+     * pieces. */
+    void (*progress)(struct exchange_owner *owner);
+    /* The client has gone (for an upgrade its FIN is enough); the exchange is over. */
+    void (*gone)(struct exchange_owner *owner);
+};
+
+/* Embedded in who answers later. */
+struct exchange_owner {
+    const struct exchange_events *events;
+};
+
+void exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner);
+
+/* Valid until request() returns. */
+const struct http1_request *exchange_request(const struct exchange *exchange);
+
+/* Whether Accept names a media type (parameters are ignored, ranges name nothing). Valid until
+ * request() returns. */
+bool exchange_accepts(const struct exchange *exchange, const char *media_type);
+
+struct loop *exchange_loop(const struct exchange *exchange);
+
+/* "1-42": lives as long as the connection. */
+const char *exchange_name(const struct exchange *exchange);
+const struct addr *exchange_peer(const struct exchange *exchange);
+bool exchange_is_tls(const struct exchange *exchange);
+
+/* route is for the access log and must outlive the exchange; write_timeout: seconds that the client
+ * may take nothing of what waits. */
+void exchange_set_route(struct exchange *exchange, const char *route, double write_timeout);
+
+/* ---- answering ---- */
+
+/*
+ * headers: complete lines ("Allow: GET\r\n"), perhaps "". length: of the body, or -1 if not known
+ * (chunked, or until the connection's end on HTTP/1.0). Date, Content-Length or Transfer-Encoding
+ * and Connection are added. 204 and 304 have no body. To HEAD no body is sent, whatever is written.
+ */
+void exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length);
+void exchange_write(struct exchange *exchange, const void *data, size_t len);
+size_t exchange_pending(const struct exchange *exchange);
+/* The answer is complete. If length was given and not all of it written, the connection is broken
+ * off so that the client sees it. */
+void exchange_end(struct exchange *exchange);
+
+/*
+ * The whole answer: one line of text, or {"status":…,"error":"…"} for `Accept: application/json`.
+ * why: a sentence without a newline. headers as above. Statuses that leave the framing in doubt
+ * (400, 408, 413, 431, 501, 505) close the connection. May be called after request() has returned.
+ */
+void exchange_error(struct exchange *exchange, int status, const char *headers, const char *why);
+
+/* The next answer closes the connection. */
+void exchange_close_after(struct exchange *exchange);
+
+/* What a client had sent behind the head, and its stream. */
+struct exchange_taken {
+    struct stream *stream;
+    char *early; /* bytes after the head, or NULL; the taker frees */
+    size_t early_len;
+    bool ended; /* the client's FIN was seen already */
+};
+
+/* Takes the stream for another protocol; owner gets its events, reading is off. The http and the
+ * exchange end, without a line in the access log. */
+void exchange_take(struct exchange *exchange, struct stream_owner *owner,
+                   struct exchange_taken *taken);
+
+#endif

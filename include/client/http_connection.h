@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * http_connection -- what http.c (reading requests) and exchange.c (answering them) share. Nobody
+ * else includes it.
+ *
+ *      held:  | head of the open exchange | what the client sent behind it |
+ *             0                       head_len                          held_len
+ *
+ *      HEAD ──request──→ OPEN ──exchange_end──→ HEAD, or the end of the connection
+ *                          └── exchange_take──→ the end, the stream goes on elsewhere
+ */
+#ifndef CULVERT_CLIENT_HTTP_CONNECTION_H
+#define CULVERT_CLIENT_HTTP_CONNECTION_H
+
+#include "client/http.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/stream.h"
+
+struct exchange {
+    struct exchange_owner *owner;
+    const struct http1_request *request; /* while request() runs */
+    const char *route;
+    double began;
+    double write_timeout;
+    int64_t length;      /* announced, -1 if not known */
+    uint64_t body_bytes; /* written so far */
+    size_t method_len;
+    size_t path_at; /* of the raw path in held */
+    size_t path_len;
+    int status; /* 0: not answered yet */
+    bool open;
+    bool head;        /* the method is HEAD */
+    bool upgrade;     /* an Upgrade header was there */
+    bool json;        /* errors as JSON */
+    bool close_after; /* the connection ends with this answer */
+    bool http10;
+    bool chunked; /* the answer is */
+};
+
+struct http {
+    struct stream_owner stream_owner;
+    struct list link;
+    struct loop *loop;
+    struct http_set *set;
+    struct linger_set *lingers;
+    struct http_handler *handler;
+    struct stream *stream;
+    char *held;
+    size_t held_len;
+    size_t held_size;
+    size_t head_len;
+    struct http1_scan scan;
+    struct exchange exchange;
+    struct timer timer;
+    double header_timeout;
+    double head_due;
+    struct addr peer;
+    struct loop_deferred free_later;
+    char name[32];
+    bool tls;
+    bool log_access;
+    bool client_ended; /* its FIN was read */
+    bool draining;
+    bool processing; /* process() is on the stack */
+    bool over;
+};
+
+/* The exchange has been answered: log it, then go on with the connection or end it. */
+void http_exchange_over(struct http *http);
+
+/* Derives the next deadline from the state. */
+void http_arm(struct http *http);
+
+/* Ends the connection without further words; the stream, if it is still here, is closed. */
+void http_end(struct http *http);
+
+static inline struct http *
+exchange_connection(const struct exchange *exchange)
+{
+    return container_of((struct exchange *)(uintptr_t)exchange, struct http, exchange);
+}
+
+#endif

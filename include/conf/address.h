@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conf_address -- what `listen` and `target` take.
+ *
+ *     listen   8080  :8080  127.0.0.1:8080  localhost:8080  [::]:8443 tls  unix:/run/culvert.sock
+ *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  echo:  files:DIR
+ *
+ * Thread:    that of the loader.
+ * Ownership: texts live in the snapshot's pool.
+ * Errors:    false, reported.
+ */
+#ifndef CULVERT_CONF_ADDRESS_H
+#define CULVERT_CONF_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/context.h"
+
+struct conf_key;
+struct conf_listen;
+struct conf_target;
+
+bool conf_address_listen(struct conf_context *context, const struct conf_place *place,
+                         const struct conf_key *key, const char *value, struct conf_listen *listen)
+    __attribute__((warn_unused_result));
+
+bool conf_address_target(struct conf_context *context, const struct conf_place *place,
+                         const struct conf_key *key, const char *value, struct conf_target *target)
+    __attribute__((warn_unused_result));
+
+/* Whether a name is one of DNS: labels of letters, digits, - and _, as the request's Host is. */
+bool conf_address_is_name(const char *name, size_t len);
+
+#endif

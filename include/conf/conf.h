@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * conf -- the configuration: an INI file made into an immutable, counted snapshot.
+ *
+ * Thread:    loading on the main thread; a snapshot is read by any thread, without locks.
+ * Lifetime:  conf_load() returns one reference; conf_ref()/conf_unref() count from any thread.
+ *            Connections hold a reference to the snapshot that they began with.
+ * Ownership: all strings belong to the snapshot.
+ * Errors:    every mistake is collected in a report (file, line, key, what was expected); then
+ *            NULL.
+ *
+ * All durations are seconds (double), all sizes bytes.
+ */
+#ifndef CULVERT_CONF_CONF_H
+#define CULVERT_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+/* One address of `listen`. */
+struct conf_listen {
+    char *text;    /* as configured, without flags: "0.0.0.0:8080", ":6080", "[::]:8443",
+                      "unix:/run/x.sock" */
+    char *host;    /* NULL: all addresses, IPv6 and IPv4; numeric otherwise. For unix: NULL */
+    char *path;    /* unix socket, absolute; NULL otherwise */
+    uint16_t port; /* 0 lets the kernel choose */
+    bool tls;
+    unsigned line;
+};
+
+enum conf_client_verify {
+    CONF_VERIFY_NONE,
+    CONF_VERIFY_OPTIONAL,
+    CONF_VERIFY_REQUIRED,
+};
+
+enum conf_tls_version {
+    CONF_TLS_1_2,
+    CONF_TLS_1_3,
+};
+
+/* [tls] and [tls HOST] */
+struct conf_tls {
+    char *host; /* lower case, "*.example.org" allowed; NULL for the default certificate */
+    char *certificate;
+    char *private_key;
+    char *client_ca; /* NULL: none. client_ca, client_verify and min_version only in [tls] */
+    enum conf_client_verify client_verify;
+    enum conf_tls_version min_version;
+    unsigned line;             /* of the section */
+    unsigned certificate_line; /* for mistakes found when the files are read */
+    unsigned private_key_line;
+    unsigned client_ca_line;
+};
+
+enum conf_target_kind {
+    CONF_TARGET_TCP,   /* tcp://HOST:PORT */
+    CONF_TARGET_TLS,   /* tls://HOST:PORT */
+    CONF_TARGET_UNIX,  /* unix:/PATH */
+    CONF_TARGET_ECHO,  /* echo: */
+    CONF_TARGET_FILES, /* files:DIR */
+};
+
+struct conf_target {
+    enum conf_target_kind kind;
+    char *text; /* as configured, for logs */
+    char *host; /* a name or a numeric address, IPv6 without brackets; tcp and tls */
+    uint16_t port;
+    char *path; /* unix: the socket; files: the directory, absolute */
+};
+
+struct conf_route {
+    char *name; /* as in [route NAME], for logs and metrics */
+    char *host; /* lower case; NULL: any */
+    char *path; /* decoded, begins with '/' */
+    size_t path_len;
+    bool prefix; /* path ends with '/': matches all below it */
+    unsigned line;
+
+    struct conf_target target;
+    char *web; /* directory of files for requests that are no WebSocket upgrade; NULL: none */
+
+    char **subprotocols; /* NULL-terminated, perhaps empty */
+    bool subprotocols_required;
+    double heartbeat; /* 0: never */
+    double heartbeat_timeout;
+    double idle_timeout; /* 0: never */
+    double connect_timeout;
+    double close_timeout;
+    double write_timeout;
+    double message_timeout; /* 0: never */
+    size_t buffer;          /* cap on what waits for one side */
+    bool tls_verify;
+    char *tls_ca; /* NULL: the system's */
+    unsigned tls_ca_line;
+};
+
+struct conf {
+    char *file; /* where it came from, for messages */
+
+    struct conf_listen *listens;
+    size_t n_listens;
+    unsigned workers;   /* never 0: auto is resolved */
+    mode_t socket_mode; /* of unix sockets */
+    double header_timeout;
+    size_t header_max;
+
+    enum log_level log_level;
+    bool log_access;
+
+    struct conf_tls *tls; /* the first is the default one, if any */
+    size_t n_tls;
+
+    struct conf_route *routes; /* in the order of the file */
+    size_t n_routes;
+
+    unsigned references; /* atomic; private to conf.c */
+};
+
+/* ---- mistakes ---- */
+
+struct conf_mistake {
+    unsigned line; /* 0: the file as a whole */
+    char *text;    /* "[server] workers: expected a number from 1 to 256 or auto, got \"x\"" */
+};
+
+struct conf_report {
+    char *file;
+    struct conf_mistake *mistakes; /* in the order of lines */
+    size_t n_mistakes;
+};
+
+void conf_report_init(struct conf_report *report, const char *file);
+void conf_report_add(struct conf_report *report, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* One line each: "FILE:LINE: TEXT". */
+void conf_report_print(const struct conf_report *report, FILE *out);
+void conf_report_deinit(struct conf_report *report);
+
+/* ---- snapshots ---- */
+
+/* Reads a file; "-" is standard input. Relative paths in it are relative to its directory. */
+struct conf *conf_load(const char *path, struct conf_report *report)
+    __attribute__((warn_unused_result));
+
+/* The same from memory; name stands in messages, directory (may be NULL: the current one) begins
+ * relative paths. */
+struct conf *conf_parse(const char *text, size_t len, const char *name, const char *directory,
+                        struct conf_report *report) __attribute__((warn_unused_result));
+
+/*
+ * The command line's short form: one route for every path. target is what `target =` takes, or
+ * HOST:PORT. web may be NULL.
+ */
+struct conf *conf_from_arguments(const char *listen, const char *target, const char *web,
+                                 struct conf_report *report) __attribute__((warn_unused_result));
+
+/* Writes the effective configuration with every default, in a form that conf_load() accepts with
+ * the same result. */
+void conf_dump(const struct conf *conf, FILE *out);
+
+struct conf *conf_ref(struct conf *conf);
+void conf_unref(struct conf *conf);
+
+/*
+ * The route for a host (without port, any case; NULL if unknown) and a decoded path: routes bound
+ * to the host before those bound to none; exact before prefix; the longest prefix. NULL: none.
+ */
+const struct conf_route *conf_find_route(const struct conf *conf, const char *host,
+                                         const char *path);
+
+/* ---- the table of keys, for documentation and tests ---- */
+
+enum conf_type {
+    CONF_BOOL,
+    CONF_NUMBER,
+    CONF_SIZE,
+    CONF_DURATION,
+    CONF_ENUM,
+    CONF_TEXT,
+    CONF_LIST,
+    CONF_PATH,
+    CONF_LISTEN,
+    CONF_TARGET,
+    CONF_MODE,
+};
+
+struct conf_key {
+    const char *section; /* "server", "log", "tls", "route" (which [defaults] takes too) */
+    const char *name;
+    enum conf_type type;
+    const char *standard; /* default, as it would be written; NULL: must be given */
+    double min, max;      /* of numbers, sizes, durations (seconds), modes */
+    const char *values;   /* of enums their words: "none optional required"; of numbers and
+                             durations one that is taken besides the range: "auto", "0"; of paths
+                             what they name: "file", "directory"; else NULL */
+    bool reloadable;      /* takes effect on reload */
+    const char *meaning;  /* one line */
+    size_t offset;        /* in its struct */
+    size_t line_offset;   /* of the field that takes the line, in the same struct; 0: none */
+};
+
+/* NULL-terminated (by name). */
+const struct conf_key *conf_keys(void);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * listener -- listening sockets, and one worker's accepting on them.
+ *
+ *      main: listen_socket ──→ one descriptor per worker (SO_REUSEPORT), or one for all (unix)
+ *      worker: listener ──→ accepted(), at most LISTENER_BATCH a turn
+ *
+ * Thread:    sockets are opened and closed by main; a listener belongs to its loop's thread.
+ * Ownership: a listener borrows its descriptor.
+ * Errors:    without descriptors or memory, accepting pauses for LISTENER_PAUSE seconds instead of
+ * spinning; one warning says so.
+ */
+#ifndef CULVERT_NET_LISTENER_H
+#define CULVERT_NET_LISTENER_H
+
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "net/addr.h"
+
+struct conf_listen;
+struct listener;
+struct listener_owner;
+struct log;
+struct loop;
+
+enum {
+    LISTENER_BATCH = 64,
+    LISTENER_BACKLOG = 4096, /* the kernel cuts it to net.core.somaxconn */
+};
+
+/* ---- main's side ---- */
+
+struct listen_socket {
+    int *fds; /* n_fds descriptors, worker i accepts on fds[i % n_fds] */
+    unsigned n_fds;
+    struct addr addr; /* with the port that the kernel chose */
+    char *path;       /* of a unix socket, removed at the close; NULL otherwise */
+    dev_t path_device;
+    ino_t path_inode;
+};
+
+/*
+ * Opens listen for n_workers workers. socket_mode is for unix sockets; a socket file that nobody
+ * listens on any more is replaced. Returns 0, or -1, logged.
+ */
+int listen_socket_open(struct listen_socket *socket, const struct conf_listen *listen,
+                       unsigned n_workers, mode_t socket_mode, struct log *log)
+    __attribute__((warn_unused_result));
+void listen_socket_close(struct listen_socket *socket);
+
+/* ---- a worker's side ---- */
+
+struct listener_owner {
+    /* fd is the callee's: non-blocking, close-on-exec, TCP_NODELAY where it is TCP. */
+    void (*accepted)(struct listener_owner *owner, int fd, const struct addr *peer);
+};
+
+/* Returns NULL without memory, logged. */
+struct listener *listener_start(struct loop *loop, int fd, struct listener_owner *owner);
+void listener_stop(struct listener *listener);
+
+#endif

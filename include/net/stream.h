@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * stream -- one connected, non-blocking socket, plain or TLS, with what it would not take yet.
+ *
+ *            stream_write()                          readable()
+ *                 │  at once, if nothing waits           ▲
+ *                 ▼                                      │ stream_read() into the owner's bytes
+ *        [ buf, from the pool ] → progress()             │
+ *                 │ when the socket takes more           │
+ *                 └────────────→ socket ─────────────────┘
+ *
+ * Reading is by the owner, into memory that it chooses (so that a header fits in front); writing is
+ * at once, and only what the socket would not take is copied. What the loop watches is derived from
+ * the state by one function.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  stream_open() to stream_close(); memory goes at the end of the loop turn, so a
+ * callback may close its own stream, and must not touch it after. Ownership: takes fd and ssl on
+ * success only; borrows loop and owner. Errors:    a broken stream is told by stream_read(), after
+ * the bytes that came before; stream_why() says why.
+ */
+#ifndef CULVERT_NET_STREAM_H
+#define CULVERT_NET_STREAM_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct loop;
+struct stream;
+struct stream_owner;
+
+struct stream_events {
+    /* Bytes, an ending or a failure can be read: call stream_read(). Level-triggered: comes again
+     * while something is there. */
+    void (*readable)(struct stream_owner *owner);
+    /* The socket took bytes that waited, or it broke while they did: look at stream_pending(). */
+    void (*progress)(struct stream_owner *owner);
+};
+
+/* Embedded in the owner. */
+struct stream_owner {
+    const struct stream_events *events;
+};
+
+enum {
+    STREAM_END =
+        0, /* the peer has shut down its side in order: FIN, and close_notify first on TLS */
+    STREAM_AGAIN = -1,  /* nothing now */
+    STREAM_BROKEN = -2, /* reset, timed out, TLS failure or truncation: stream_why() */
+};
+
+/* Reading is off at first. ssl may be NULL. Returns NULL without memory, logged. */
+struct stream *stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_owner *owner);
+
+/* Closes at once; what waits is dropped. NULL is fine. */
+void stream_close(struct stream *stream);
+
+/* Another owner, e.g. when a request becomes a WebSocket. */
+void stream_set_owner(struct stream *stream, struct stream_owner *owner);
+
+/* Reads at most len bytes. Returns their number, or STREAM_END, STREAM_AGAIN, STREAM_BROKEN. */
+ssize_t stream_read(struct stream *stream, void *data, size_t len);
+
+/* Whether readable() is called. Off is how a sender is slowed down. */
+void stream_want_read(struct stream *stream, bool on);
+
+/*
+ * Sends data, keeping a copy of what the socket would not take; how much may wait is the caller's
+ * care. Returns 0, or -1 if the stream can send no more (the data is dropped; reading will tell
+ * why).
+ */
+int stream_write(struct stream *stream, const void *data, size_t len);
+
+/* Bytes that wait for the socket. */
+size_t stream_pending(const struct stream *stream);
+
+/* Since when (loop_now()) the socket has taken nothing although something waits; 0 if nothing
+ * waits. */
+double stream_stalled_since(const struct stream *stream);
+
+/* Sends FIN (close_notify first on TLS) when what waits is sent. Nothing may be written after. */
+void stream_shutdown(struct stream *stream);
+
+/* Nothing waits and, after stream_shutdown(), the FIN is sent too; or sending has become
+ * impossible. */
+bool stream_flushed(const struct stream *stream);
+
+/* The peer's end, or a failure, has been read: nothing more will come. */
+bool stream_read_over(const struct stream *stream);
+
+/* Moves a TLS handshake on: 1 done (always, for plain), 0 call again when readable(), -1 failed. */
+int stream_handshake(struct stream *stream);
+
+/* Why it broke, in a few words; never NULL. Lives until the stream is closed. */
+const char *stream_why(const struct stream *stream);
+
+#endif

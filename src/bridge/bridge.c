@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ *                    CLIENT side                            TARGET side
+ *            deliver ─────────────────────────────────────────→ op send
+ *               │                                                  │
+ *               │ room() = buffer − pending ←──────────────────────┤ what its socket would not take
+ *               ▼                                                  ▼
+ *     stops reading at 0 ←── op resume, at pending ≤ buffer/2 ── drained
+ *
+ *            ended ───→ op finish of the other side       gone + gone → the access line, the end
+ */
+#include "bridge/bridge.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "bridge/endpoint.h"
+#include "bridge/snapshot.h"
+#include "conf/conf.h"
+#include "event/loop.h"
+#include "event/timer.h"
+
+enum side {
+    CLIENT,
+    TARGET,
+};
+
+struct bridge {
+    struct endpoint *ends[2];
+    uint64_t bytes[2]; /* delivered by that side */
+    bool ended[2];     /* delivers nothing more */
+    bool gone[2];
+    bool finished[2]; /* has been told that nothing more comes: send it nothing */
+    bool over;
+    double began;
+    double active; /* when a byte last passed */
+    struct loop *loop;
+    struct snapshot *snapshot;
+    const struct conf_route *route;
+    struct bridge_set *set;
+    struct list link;
+    struct timer idle;
+    enum ender ended_by;
+    uint16_t code;
+    char *reason; /* allocated; NULL: none */
+    const char *transport;
+    struct loop_deferred free_later;
+    char *peer; /* behind name, in one allocation */
+    char name[];
+};
+
+static enum side
+side_of(const struct endpoint *endpoint)
+{
+    return endpoint == endpoint->bridge->ends[CLIENT] ? CLIENT : TARGET;
+}
+
+static struct endpoint *
+other(const struct bridge *bridge, enum side side)
+{
+    return bridge->ends[1 - side];
+}
+
+/* ---- the end ---- */
+
+static void
+log_access(const struct bridge *bridge)
+{
+    static const char *const enders[] = {"client", "target", "culvert"};
+    struct log_field fields[] = {
+        {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
+        {.name = "client", .type = LOG_TEXT, .text = bridge->peer},
+        {.name = "target", .type = LOG_TEXT, .text = bridge->route->target.text},
+        {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
+        {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
+        {.name = "reason", .type = LOG_TEXT, .text = bridge->reason != NULL ? bridge->reason : ""},
+        {.name = "in", .type = LOG_NUMBER, .number = bridge->bytes[CLIENT]},
+        {.name = "out", .type = LOG_NUMBER, .number = bridge->bytes[TARGET]},
+        {.name = "duration",
+         .type = LOG_DURATION,
+         .seconds = loop_now(bridge->loop) - bridge->began},
+    };
+
+    log_event(loop_log(bridge->loop), "access", bridge->name, bridge->transport, fields,
+              sizeof fields / sizeof *fields);
+}
+
+static void
+free_bridge(struct loop_deferred *deferred)
+{
+    struct bridge *bridge = container_of(deferred, struct bridge, free_later);
+
+    snapshot_unref(bridge->snapshot);
+    free(bridge->reason);
+    free(bridge);
+}
+
+static void
+end(struct bridge *bridge)
+{
+    if (bridge->over)
+        return;
+    bridge->over = true;
+    if (bridge->snapshot->conf->log_access)
+        log_access(bridge);
+    timer_deinit(&bridge->idle);
+    list_remove(&bridge->link);
+    bridge->set->n_members--;
+    loop_defer(bridge->loop, &bridge->free_later, free_bridge);
+}
+
+/* The first reason is the one that is told. */
+static void
+note_ending(struct bridge *bridge, const struct ending *ending)
+{
+    if (bridge->code != 0)
+        return;
+    bridge->ended_by = ending->by;
+    bridge->code = ending->code;
+    if (ending->reason[0] != '\0')
+        bridge->reason = strdup(ending->reason);
+}
+
+static void
+finish(struct bridge *bridge, enum side side, const struct ending *ending)
+{
+    if (bridge->finished[side] || bridge->gone[side])
+        return;
+    bridge->finished[side] = true;
+    bridge->ends[side]->ops->finish(bridge->ends[side], ending);
+}
+
+static void
+on_ended(struct endpoint *from, const struct ending *ending)
+{
+    struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+
+    bridge->ended[side] = true;
+    note_ending(bridge, ending);
+    finish(bridge, 1 - side, ending);
+}
+
+static void
+on_gone(struct endpoint *from)
+{
+    struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+
+    assert(bridge->ended[side] && !bridge->gone[side]);
+    bridge->gone[side] = true;
+    if (bridge->gone[1 - side]) {
+        end(bridge);
+        return;
+    }
+    /* It may have stopped for want of room; what it still says is dropped now. */
+    other(bridge, side)->ops->resume(other(bridge, side));
+}
+
+/* ---- moving bytes ---- */
+
+static void
+on_deliver(struct endpoint *from, uint8_t *data, size_t len, unsigned flags)
+{
+    struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    struct endpoint *to = other(bridge, side);
+
+    bridge->active = loop_now(bridge->loop);
+    if (bridge->gone[1 - side] || bridge->finished[1 - side])
+        return;
+    bridge->bytes[side] += len;
+    to->ops->send(to, data, len, flags);
+}
+
+static size_t
+on_room(struct endpoint *from)
+{
+    const struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    const struct endpoint *to = other(bridge, side);
+    size_t pending;
+
+    if (bridge->gone[1 - side])
+        return bridge->route->buffer;
+    pending = to->ops->pending(to);
+    return pending < bridge->route->buffer ? bridge->route->buffer - pending : 0;
+}
+
+static void
+on_drained(struct endpoint *from)
+{
+    struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+
+    if (bridge->gone[1 - side] || from->ops->pending(from) > bridge->route->buffer / 2)
+        return;
+    other(bridge, side)->ops->resume(other(bridge, side));
+}
+
+/* ---- idle_timeout ---- */
+
+static void
+on_idle(struct timer *timer)
+{
+    struct bridge *bridge = container_of(timer, struct bridge, idle);
+    struct ending ending = {ENDER_CULVERT, 1008, "idle timeout"};
+    double due = bridge->active + bridge->route->idle_timeout;
+
+    if (due > loop_now(bridge->loop) + 0.001) {
+        timer_set(timer, due);
+        return;
+    }
+    note_ending(bridge, &ending);
+    finish(bridge, CLIENT, &ending);
+}
+
+/* ---- from outside ---- */
+
+void
+bridge_set_init(struct bridge_set *set)
+{
+    list_init(&set->members);
+    set->n_members = 0;
+}
+
+static struct bridge *
+make(const struct bridge_options *options)
+{
+    size_t name_size = strlen(options->name) + 1;
+    size_t peer_size = strlen(options->peer) + 1;
+    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size);
+
+    if (bridge == NULL)
+        return NULL;
+    memcpy(bridge->name, options->name, name_size);
+    bridge->peer = bridge->name + name_size;
+    memcpy(bridge->peer, options->peer, peer_size);
+    bridge->ends[CLIENT] = options->client;
+    bridge->ends[TARGET] = options->target;
+    bridge->loop = options->loop;
+    bridge->set = options->set;
+    bridge->route = options->route;
+    bridge->snapshot = snapshot_ref(options->snapshot);
+    bridge->transport = options->transport;
+    bridge->began = bridge->active = loop_now(options->loop);
+    return bridge;
+}
+
+int
+bridge_start(const struct bridge_options *options)
+{
+    static const struct endpoint_events events = {on_deliver, on_room, on_drained, on_ended,
+                                                  on_gone};
+    struct bridge *bridge = make(options);
+    unsigned i;
+
+    if (bridge == NULL) {
+        log_error(loop_log(options->loop), options->name, "out of memory");
+        return -1;
+    }
+    for (i = 0; i < 2; i++) {
+        bridge->ends[i]->bridge = bridge;
+        bridge->ends[i]->events = &events;
+    }
+    list_add(&bridge->set->members, &bridge->link);
+    bridge->set->n_members++;
+    timer_init(&bridge->idle, bridge->loop, on_idle);
+    if (bridge->route->idle_timeout > 0)
+        timer_set(&bridge->idle, bridge->active + bridge->route->idle_timeout);
+    bridge->ends[CLIENT]->ops->resume(bridge->ends[CLIENT]);
+    if (!bridge->gone[TARGET])
+        bridge->ends[TARGET]->ops->resume(bridge->ends[TARGET]);
+    return 0;
+}
+
+void
+bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason)
+{
+    struct ending ending = {ENDER_CULVERT, (uint16_t)code, reason};
+    struct list *at = set->members.next;
+
+    while (at != &set->members) {
+        struct bridge *bridge = container_of(at, struct bridge, link);
+
+        at = at->next;
+        note_ending(bridge, &ending);
+        finish(bridge, CLIENT, &ending);
+    }
+}
+
+void
+bridge_close_all(struct bridge_set *set)
+{
+    while (!list_empty(&set->members)) {
+        struct bridge *bridge = container_of(set->members.next, struct bridge, link);
+        unsigned i;
+
+        note_ending(bridge, &(struct ending){ENDER_CULVERT, 1001, "stopped"});
+        for (i = 0; i < 2; i++) {
+            if (!bridge->gone[i])
+                bridge->ends[i]->ops->close(bridge->ends[i]);
+        }
+        end(bridge);
+    }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "bridge/route.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/opening.h"
+#include "bridge/snapshot.h"
+#include "client/http.h"
+#include "conf/conf.h"
+#include "proto/http1.h"
+#include "proto/ws_handshake.h"
+#include "target/files.h"
+
+enum {
+    HOST_MAX = 256, /* a DNS name has 253 bytes at most */
+};
+
+#define NO_CACHE "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
+
+/* What a request wants of a stream route (PROTOCOL.md section 1). */
+enum use {
+    USE_WEBSOCKET,
+    USE_BAD_UPGRADE,
+    USE_OTHER_TRANSPORT, /* names one that is not offered */
+    USE_NOTHING,
+};
+
+static enum use
+use_of(const struct exchange *exchange)
+{
+    switch (ws_upgrade(exchange_request(exchange))) {
+    case WS_UPGRADE_WEBSOCKET:
+        return USE_WEBSOCKET;
+    case WS_UPGRADE_OTHER:
+        return USE_BAD_UPGRADE;
+    case WS_UPGRADE_NONE:
+        break;
+    }
+    if (exchange_accepts(exchange, "text/event-stream") ||
+        exchange_accepts(exchange, "application/vnd.culvert.v1"))
+        return USE_OTHER_TRANSPORT;
+    return USE_NOTHING;
+}
+
+/* Host without port, as a string; empty if there is none or it is too long to match anything. */
+static void
+host_name(const struct http1_request *request, char *out)
+{
+    struct span host = request->host;
+    const char *end = host.len > 0 && host.at[0] == '[' ? memchr(host.at, ']', host.len) : NULL;
+    const char *colon = end != NULL    ? end + 1
+                        : host.len > 0 ? memchr(host.at, ':', host.len)
+                                       : NULL;
+
+    if (colon != NULL)
+        host.len = (size_t)(colon - host.at);
+    if (host.len >= HOST_MAX)
+        host.len = 0;
+    if (host.len > 0)
+        memcpy(out, host.at, host.len);
+    out[host.len] = '\0';
+}
+
+static void
+open_websocket(const struct route_context *context, struct exchange *exchange,
+               const struct conf_route *route)
+{
+    struct ws_handshake handshake;
+
+    if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
+                     route->subprotocols_required, &handshake) == 0) {
+        opening_start(context, exchange, route, &handshake);
+        return;
+    }
+    exchange_error(exchange, handshake.error.status,
+                   handshake.error.status == 426
+                       ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" NO_CACHE
+                       : NO_CACHE,
+                   handshake.error.why);
+}
+
+static void
+stream_route(const struct route_context *context, struct exchange *exchange,
+             const struct conf_route *route)
+{
+    const struct http1_request *request = exchange_request(exchange);
+
+    switch (use_of(exchange)) {
+    case USE_WEBSOCKET:
+        open_websocket(context, exchange, route);
+        return;
+    case USE_BAD_UPGRADE:
+        exchange_error(exchange, 400, NO_CACHE, "the only upgrade is to websocket");
+        return;
+    case USE_OTHER_TRANSPORT:
+        exchange_error(exchange, 406, NO_CACHE, "this route is served over WebSocket only");
+        return;
+    case USE_NOTHING:
+        break;
+    }
+    if (request->method != HTTP1_GET) {
+        exchange_error(exchange, 405, "Allow: GET\r\n" NO_CACHE, "use GET");
+        return;
+    }
+    exchange_error(exchange, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" NO_CACHE,
+                   "this is a WebSocket route");
+}
+
+/* The path below the route; it begins with '/'. */
+static const char *
+path_below(const struct conf_route *route, const char *path)
+{
+    if (route->prefix)
+        return path + route->path_len - 1;
+    /* An exact route names one file: the path's last segment. */
+    return strrchr(path, '/');
+}
+
+static void
+serve(const struct route_context *context, struct exchange *exchange,
+      const struct conf_route *route, const char *path)
+{
+    const struct http1_request *request = exchange_request(exchange);
+
+    exchange_set_route(exchange, route->name, route->write_timeout);
+    if (route->target.kind == CONF_TARGET_FILES) {
+        if (ws_upgrade(request) != WS_UPGRADE_NONE)
+            exchange_error(exchange, 400, "", "this route serves files and no WebSocket");
+        else
+            files_serve(exchange, route->target.path, path_below(route, path));
+        return;
+    }
+    if (route->web != NULL && ws_upgrade(request) == WS_UPGRADE_NONE) {
+        files_serve(exchange, route->web, path_below(route, path));
+        return;
+    }
+    stream_route(context, exchange, route);
+}
+
+void
+route_request(const struct route_context *context, struct exchange *exchange)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    const struct conf_route *route;
+    char host[HOST_MAX];
+    char path[HTTP1_TARGET_MAX + 1];
+
+    if (request->method == HTTP1_OPTIONS && span_is(request->target, "*")) {
+        exchange_begin(exchange, 204, "Allow: GET, HEAD, OPTIONS\r\n", 0);
+        exchange_end(exchange);
+        return;
+    }
+    if (http1_path_decode(request->path, path) < 0) {
+        exchange_error(exchange, 400, "", "the path is malformed or ambiguous");
+        return;
+    }
+    host_name(request, host);
+    route = conf_find_route(context->snapshot->conf, host[0] != '\0' ? host : NULL, path);
+    if (route == NULL) {
+        exchange_error(exchange, 404, "", "no such route");
+        return;
+    }
+    serve(context, exchange, route, path);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "client/http.h"
+#include "client/http_connection.h"
+
+enum {
+    HEAD_MAX = 2048, /* bytes of an answer's head; all of its lines are ours */
+    WHY_MAX = 512,   /* bytes of an error's sentence */
+};
+
+/* ---- what is known about it ---- */
+
+void
+exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner)
+{
+    exchange->owner = owner;
+}
+
+const struct http1_request *
+exchange_request(const struct exchange *exchange)
+{
+    assert(exchange->request != NULL);
+    return exchange->request;
+}
+
+/* "text/html; q=0.9" is of type text/html. */
+static bool
+is_media_type(struct span element, const char *media_type)
+{
+    const char *semicolon = memchr(element.at, ';', element.len);
+
+    if (semicolon != NULL)
+        element.len = (size_t)(semicolon - element.at);
+    while (element.len > 0 &&
+           (element.at[element.len - 1] == ' ' || element.at[element.len - 1] == '\t'))
+        element.len--;
+    return span_is_nocase(element, media_type);
+}
+
+bool
+exchange_accepts(const struct exchange *exchange, const char *media_type)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    struct span element;
+    unsigned i;
+
+    for (i = 0; i < request->n_headers; i++) {
+        struct span rest = request->headers[i].value;
+
+        if (!span_is_nocase(request->headers[i].name, "Accept"))
+            continue;
+        while (http1_list_next(&rest, &element))
+            if (is_media_type(element, media_type))
+                return true;
+    }
+    return false;
+}
+
+struct loop *
+exchange_loop(const struct exchange *exchange)
+{
+    return exchange_connection(exchange)->loop;
+}
+
+const char *
+exchange_name(const struct exchange *exchange)
+{
+    return exchange_connection(exchange)->name;
+}
+
+const struct addr *
+exchange_peer(const struct exchange *exchange)
+{
+    return &exchange_connection(exchange)->peer;
+}
+
+bool
+exchange_is_tls(const struct exchange *exchange)
+{
+    return exchange_connection(exchange)->tls;
+}
+
+void
+exchange_set_route(struct exchange *exchange, const char *route, double write_timeout)
+{
+    exchange->route = route;
+    exchange->write_timeout = write_timeout;
+}
+
+void
+exchange_close_after(struct exchange *exchange)
+{
+    exchange->close_after = true;
+}
+
+/* ---- answering ---- */
+
+static bool
+has_body(int status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+/* The line that says where the body ends (RFC 9112 section 6.3). */
+static void
+framing_line(struct exchange *exchange, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (!has_body(exchange->status))
+        return;
+    if (exchange->length >= 0) {
+        snprintf(out, size, "Content-Length: %" PRId64 "\r\n", exchange->length);
+    } else if (exchange->http10) {
+        exchange->close_after = true;
+    } else {
+        exchange->chunked = true;
+        snprintf(out, size, "Transfer-Encoding: chunked\r\n");
+    }
+}
+
+static const char *
+connection_line(const struct exchange *exchange)
+{
+    if (exchange->close_after)
+        return "Connection: close\r\n";
+    return exchange->http10 ? "Connection: keep-alive\r\n" : "";
+}
+
+static size_t
+make_head(struct exchange *exchange, char *out, const char *headers)
+{
+    char framing[64];
+    char date[64];
+    time_t now = time(NULL);
+    struct tm tm;
+    int n;
+
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    framing_line(exchange, framing, sizeof framing);
+    n = snprintf(out, HEAD_MAX, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s\r\n", exchange->status,
+                 http1_reason(exchange->status), date, headers, framing, connection_line(exchange));
+    assert(n > 0 && n < HEAD_MAX);
+    return (size_t)n;
+}
+
+void
+exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length)
+{
+    struct http *http = exchange_connection(exchange);
+    char head[HEAD_MAX];
+    size_t len;
+
+    assert(exchange->open && exchange->status == 0);
+    exchange->status = status;
+    exchange->length = length;
+    len = make_head(exchange, head, headers);
+    stream_write(http->stream, head, len);
+    http_arm(http);
+}
+
+static void
+write_chunk(struct stream *stream, const void *data, size_t len)
+{
+    char size[24];
+    int n = snprintf(size, sizeof size, "%zx\r\n", len);
+
+    stream_write(stream, size, (size_t)n);
+    stream_write(stream, data, len);
+    stream_write(stream, "\r\n", 2);
+}
+
+void
+exchange_write(struct exchange *exchange, const void *data, size_t len)
+{
+    struct http *http = exchange_connection(exchange);
+
+    assert(exchange->open && exchange->status != 0);
+    if (exchange->head || !has_body(exchange->status) || len == 0)
+        return;
+    exchange->body_bytes += len;
+    if (exchange->chunked)
+        write_chunk(http->stream, data, len);
+    else
+        stream_write(http->stream, data, len);
+    http_arm(http);
+}
+
+size_t
+exchange_pending(const struct exchange *exchange)
+{
+    return stream_pending(exchange_connection(exchange)->stream);
+}
+
+void
+exchange_end(struct exchange *exchange)
+{
+    struct http *http = exchange_connection(exchange);
+    bool sends_body = !exchange->head && has_body(exchange->status);
+
+    assert(exchange->open && exchange->status != 0);
+    if (sends_body && exchange->chunked)
+        stream_write(http->stream, "0\r\n\r\n", 5);
+    if (sends_body && exchange->length >= 0 && exchange->body_bytes != (uint64_t)exchange->length)
+        exchange->close_after = true; /* the end comes before the announced length: it shows */
+    http_exchange_over(http);
+}
+
+/* ---- errors ---- */
+
+/* In these cases it is not sure where the next request begins. */
+static bool
+framing_in_doubt(int status)
+{
+    return status == 400 || status == 408 || status == 413 || status == 414 || status == 417 ||
+           status == 431 || status == 501 || status == 505;
+}
+
+/* `why` may quote what came from outside: it must not leave its string. */
+static void
+escape_json(const char *why, char *out, size_t size)
+{
+    size_t n = 0;
+
+    for (; *why != '\0' && n + 7 < size; why++) {
+        if ((unsigned char)*why < 0x20) {
+            n += (size_t)snprintf(out + n, size - n, "\\u%04x", (unsigned)*why);
+            continue;
+        }
+        if (*why == '"' || *why == '\\')
+            out[n++] = '\\';
+        out[n++] = *why;
+    }
+    out[n] = '\0';
+}
+
+void
+exchange_error(struct exchange *exchange, int status, const char *headers, const char *why)
+{
+    char escaped[WHY_MAX];
+    char body[WHY_MAX + 64];
+    char lines[HEAD_MAX / 2];
+    int len;
+
+    if (framing_in_doubt(status))
+        exchange->close_after = true;
+    if (exchange->json) {
+        escape_json(why, escaped, sizeof escaped);
+        len = snprintf(body, sizeof body, "{\"status\":%d,\"error\":\"%s\"}\n", status, escaped);
+    } else {
+        len = snprintf(body, sizeof body, "%.*s\n", WHY_MAX, why);
+    }
+    snprintf(lines, sizeof lines, "Content-Type: %s\r\n%s",
+             exchange->json ? "application/json" : "text/plain; charset=utf-8", headers);
+    log_debug(loop_log(exchange_loop(exchange)), exchange_name(exchange), "%d: %s", status, why);
+    exchange_begin(exchange, status, lines, len);
+    exchange_write(exchange, body, (size_t)len);
+    exchange_end(exchange);
+}
+
+/* ---- leaving HTTP ---- */
+
+void
+exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exchange_taken *taken)
+{
+    struct http *http = exchange_connection(exchange);
+
+    memset(taken, 0, sizeof *taken);
+    taken->stream = http->stream;
+    taken->ended = http->client_ended;
+    taken->early_len = http->held_len - http->head_len;
+    if (taken->early_len > 0) {
+        memmove(http->held, http->held + http->head_len, taken->early_len);
+        taken->early = http->held;
+        http->held = NULL;
+    }
+    stream_want_read(http->stream, false);
+    stream_set_owner(http->stream, owner);
+    http->stream = NULL;
+    exchange->open = false;
+    http_end(http);
+}

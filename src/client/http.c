@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/http.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "client/http_connection.h"
+#include "net/linger.h"
+
+#define LINGER_SECONDS        5.0
+#define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
+
+enum {
+    READ_MAX = 16384, /* bytes read at once: a head is rarely longer, and who has not asked yet gets
+                         little */
+};
+
+static void process(struct http *http);
+
+/* ---- lifetime ---- */
+
+static void
+free_http(struct loop_deferred *deferred)
+{
+    struct http *http = container_of(deferred, struct http, free_later);
+
+    free(http->held);
+    free(http);
+}
+
+void
+http_end(struct http *http)
+{
+    if (http->over)
+        return;
+    http->over = true;
+    timer_deinit(&http->timer);
+    stream_close(http->stream);
+    http->stream = NULL;
+    list_remove(&http->link);
+    http->set->n_members--;
+    loop_defer(http->loop, &http->free_later, free_http);
+}
+
+/* Lets what was written reach the client first. */
+static void
+end_gently(struct http *http)
+{
+    struct stream *stream = http->stream;
+
+    http->stream = NULL;
+    http_end(http);
+    linger_start(http->lingers, stream, LINGER_SECONDS);
+}
+
+/* The client went away; whoever is at work on an answer is told. */
+static void
+client_gone(struct http *http)
+{
+    struct exchange *exchange = &http->exchange;
+
+    log_debug(loop_log(http->loop), http->name, "client gone: %s",
+              http->client_ended ? "end of stream" : stream_why(http->stream));
+    if (exchange->open && exchange->owner != NULL) {
+        exchange->open = false;
+        exchange->owner->events->gone(exchange->owner);
+    }
+    http_end(http);
+}
+
+/* ---- deadlines ---- */
+
+static void
+begin_exchange(struct http *http)
+{
+    struct exchange *exchange = &http->exchange;
+
+    memset(exchange, 0, sizeof *exchange);
+    exchange->began = loop_now(http->loop);
+    exchange->write_timeout = WRITE_TIMEOUT_DEFAULT;
+    exchange->open = true;
+    exchange->close_after = http->draining;
+}
+
+void
+http_arm(struct http *http)
+{
+    double stalled = stream_stalled_since(http->stream);
+    double due = http->exchange.open ? 0 : http->head_due;
+
+    /* An answer on its way is no late request: writing has its own limit. */
+    if (stalled != 0)
+        due = stalled + http->exchange.write_timeout;
+    timer_set(&http->timer, due);
+}
+
+static void
+on_timeout(struct timer *timer)
+{
+    struct http *http = container_of(timer, struct http, timer);
+    double now = loop_now(http->loop);
+    double stalled = stream_stalled_since(http->stream);
+
+    if (stalled != 0) {
+        if (now < stalled + http->exchange.write_timeout) {
+            http_arm(http);
+            return;
+        }
+        log_info(loop_log(http->loop), http->name, "client takes nothing: closed");
+        client_gone(http);
+        return;
+    }
+    if (http->exchange.open)
+        return;
+    if (now < http->head_due) {
+        http_arm(http);
+        return;
+    }
+    if (http->held_len == 0) { /* it asked for nothing: a connection opened in advance, or kept */
+        end_gently(http);
+        return;
+    }
+    begin_exchange(http);
+    exchange_error(&http->exchange, 408, "", "the request header did not come in time");
+}
+
+static void
+expect_head(struct http *http)
+{
+    http->head_due = loop_now(http->loop) + http->header_timeout;
+    http_arm(http);
+}
+
+/* ---- held bytes ---- */
+
+static int
+hold(struct http *http, const void *data, size_t len)
+{
+    if (http->held_len + len > http->held_size) {
+        size_t size = (http->held_len + len + 511) & ~(size_t)511;
+        char *held = realloc(http->held, size);
+
+        if (held == NULL) {
+            log_error(loop_log(http->loop), http->name, "out of memory");
+            return -1;
+        }
+        http->held = held;
+        http->held_size = size;
+    }
+    memcpy(http->held + http->held_len, data, len);
+    http->held_len += len;
+    return 0;
+}
+
+/* Forgets the head of an answered request; a connection that waits for the next holds no memory. */
+static void
+drop_head(struct http *http)
+{
+    http->held_len -= http->head_len;
+    if (http->held_len > 0) {
+        memmove(http->held, http->held + http->head_len, http->held_len);
+    } else {
+        free(http->held);
+        http->held = NULL;
+        http->held_size = 0;
+    }
+    http->head_len = 0;
+}
+
+/* ---- requests ---- */
+
+static void
+describe(struct exchange *exchange, const struct http *http, const struct http1_request *request)
+{
+    exchange->method_len = request->method_name.len;
+    exchange->path_at = (size_t)(request->path.at - http->held);
+    exchange->path_len = request->path.len;
+    exchange->head = request->method == HTTP1_HEAD;
+    exchange->upgrade = request->upgrade;
+    exchange->http10 = request->minor == 0;
+    /* Bodies are not read on any route of this version: an answer to one ends the connection. */
+    if (!request->keep_alive || request->content_length > 0 || request->chunked)
+        exchange->close_after = true;
+}
+
+static void
+handle_head(struct http *http)
+{
+    struct http1_request request;
+    struct http1_error error;
+
+    begin_exchange(http);
+    if (http1_parse(http->held, http->head_len, &request, &error) != HTTP1_DONE) {
+        exchange_error(&http->exchange, error.status, "", error.why);
+        return;
+    }
+    describe(&http->exchange, http, &request);
+    http->exchange.request = &request;
+    http->exchange.json = exchange_accepts(&http->exchange, "application/json");
+    http->handler->request(http->handler, &http->exchange);
+    http->exchange.request = NULL;
+}
+
+/* Looks for a head in what is held from `from` on. Returns false if there is nothing to do before
+ * more comes. */
+static bool
+scan(struct http *http)
+{
+    size_t seen = http->scan.seen;
+    size_t used;
+
+    switch (http1_scan(&http->scan, http->held + seen, http->held_len - seen, &used)) {
+    case HTTP1_MORE:
+        return false;
+    case HTTP1_ERROR:
+        begin_exchange(http);
+        exchange_error(&http->exchange, http->scan.error.status, "", http->scan.error.why);
+        return true;
+    case HTTP1_DONE:
+        break;
+    }
+    http->head_len = http->scan.seen;
+    handle_head(http);
+    return true;
+}
+
+/* Serves what is held, in order, one request at a time. */
+static void
+process(struct http *http)
+{
+    bool again = true;
+
+    if (http->processing)
+        return;
+    http->processing = true;
+    while (again && !http->over && !http->exchange.open && http->held_len > http->scan.seen &&
+           stream_pending(http->stream) <= HTTP_ANSWER_HIGH)
+        again = scan(http);
+    http->processing = false;
+    if (http->over)
+        return;
+    if (http->client_ended && !http->exchange.open && stream_flushed(http->stream)) {
+        end_gently(http);
+        return;
+    }
+    stream_want_read(http->stream, http->held_len - http->head_len < HTTP_HELD_MAX ||
+                                       (!http->exchange.open && http->head_len == 0));
+    http_arm(http);
+}
+
+static void
+log_exchange(struct http *http)
+{
+    struct exchange *exchange = &http->exchange;
+    char client[ADDR_TEXT];
+    char method[16] = "-";
+    char path[512] = "-";
+
+    addr_text(&http->peer, client);
+    if (exchange->path_len > 0) {
+        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len, http->held);
+        snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
+                 http->held + exchange->path_at);
+    }
+    struct log_field fields[] = {
+        {.name = "route", .type = LOG_TEXT, .text = exchange->route},
+        {.name = "client", .type = LOG_TEXT, .text = client},
+        {.name = "method", .type = LOG_TEXT, .text = method},
+        {.name = "path", .type = LOG_TEXT, .text = path},
+        {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
+        {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
+        {.name = "duration",
+         .type = LOG_DURATION,
+         .seconds = loop_now(http->loop) - exchange->began},
+    };
+
+    log_event(loop_log(http->loop), "access", http->name, "request", fields,
+              sizeof fields / sizeof *fields);
+}
+
+void
+http_exchange_over(struct http *http)
+{
+    if (http->log_access)
+        log_exchange(http);
+    http->exchange.open = false;
+    http->exchange.owner = NULL;
+    if (http->exchange.close_after) {
+        end_gently(http);
+        return;
+    }
+    drop_head(http);
+    http1_scan_init(&http->scan, http->scan.head_max);
+    expect_head(http);
+    process(http);
+}
+
+/* ---- events ---- */
+
+static void
+on_readable(struct stream_owner *owner)
+{
+    struct http *http = container_of(owner, struct http, stream_owner);
+    uint8_t *scratch = loop_scratch(http->loop);
+    ssize_t n = stream_read(http->stream, scratch, READ_MAX);
+
+    if (n == STREAM_AGAIN)
+        return;
+    if (n > 0) {
+        if (hold(http, scratch, (size_t)n) != 0)
+            client_gone(http);
+        else
+            process(http);
+        return;
+    }
+    http->client_ended = n == STREAM_END;
+    /* A client may close its side and still wait for its answer; who wants to talk on may not. */
+    if (n == STREAM_END && http->exchange.open && !http->exchange.upgrade)
+        return;
+    if (n == STREAM_END && !stream_flushed(http->stream))
+        return;
+    client_gone(http);
+}
+
+static void
+on_progress(struct stream_owner *owner)
+{
+    struct http *http = container_of(owner, struct http, stream_owner);
+    struct exchange *exchange = &http->exchange;
+
+    if (exchange->open && exchange->owner != NULL && exchange->owner->events->progress != NULL)
+        exchange->owner->events->progress(exchange->owner);
+    if (!http->over)
+        process(http);
+}
+
+/* ---- from outside ---- */
+
+void
+http_set_init(struct http_set *set)
+{
+    list_init(&set->members);
+    set->n_members = 0;
+}
+
+int
+http_accept(const struct http_options *options)
+{
+    static const struct stream_events events = {on_readable, on_progress};
+    struct http *http = calloc(1, sizeof *http);
+
+    if (http != NULL) {
+        http->stream_owner.events = &events;
+        http->stream = stream_open(options->loop, options->fd, options->ssl, &http->stream_owner);
+    }
+    if (http == NULL || http->stream == NULL) {
+        log_error(loop_log(options->loop), "http", "out of memory");
+        SSL_free(options->ssl);
+        close(options->fd);
+        free(http);
+        return -1;
+    }
+    http->loop = options->loop;
+    http->set = options->set;
+    http->lingers = options->lingers;
+    http->handler = options->handler;
+    http->header_timeout = options->header_timeout;
+    http->peer = *options->peer;
+    http->tls = options->ssl != NULL;
+    http->log_access = options->log_access;
+    http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
+    snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
+    http1_scan_init(&http->scan, options->header_max);
+    timer_init(&http->timer, http->loop, on_timeout);
+    list_add(&http->set->members, &http->link);
+    http->set->n_members++;
+    expect_head(http);
+    stream_want_read(http->stream, true);
+    return 0;
+}
+
+void
+http_drain_all(struct http_set *set)
+{
+    struct list *at = set->members.next;
+
+    while (at != &set->members) {
+        struct http *http = container_of(at, struct http, link);
+
+        at = at->next;
+        http->draining = true;
+        http->exchange.close_after = true;
+        if (!http->exchange.open)
+            end_gently(http);
+    }
+}
+
+void
+http_close_all(struct http_set *set)
+{
+    while (!list_empty(&set->members))
+        client_gone(container_of(set->members.next, struct http, link));
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/websocket.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "bridge/endpoint.h"
+#include "client/http.h"
+#include "conf/conf.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/linger.h"
+#include "net/stream.h"
+#include "proto/ws_frame.h"
+#include "proto/ws_handshake.h"
+
+enum state {
+    OPEN,
+    CLOSING, /* our Close has been sent (or waits to be), the client's is awaited */
+    OVER,
+};
+
+struct pong {
+    uint8_t len;
+    uint8_t payload[WS_CONTROL_MAX];
+};
+
+struct websocket {
+    struct endpoint endpoint;
+    struct stream_owner owner;
+    struct stream *stream;
+    struct loop *loop;
+    const struct conf_route *route;
+    struct linger_set *lingers;
+    struct timer timer;
+    struct ws_decoder decoder;
+    double heard;      /* when the client last sent anything, or its socket took something */
+    double pinged;     /* when the unanswered PING was sent; 0: none is under way */
+    double message;    /* when the unfinished message last got bytes */
+    double close_by;   /* CLOSING, and all was flushed: when to stop waiting */
+    struct pong *pong; /* the one that waits for the socket */
+    char *early;       /* what came before the 101 */
+    size_t early_len;
+    size_t early_at;
+    struct loop_deferred free_later;
+    enum state state;
+    bool reading;
+    bool client_ended; /* its FIN came before the 101 */
+};
+
+static void arm(struct websocket *ws);
+
+static struct websocket *
+from_endpoint(const struct endpoint *endpoint)
+{
+    return container_of((struct endpoint *)(uintptr_t)endpoint, struct websocket, endpoint);
+}
+
+/* ---- ending ---- */
+
+static void
+free_websocket(struct loop_deferred *deferred)
+{
+    struct websocket *ws = container_of(deferred, struct websocket, free_later);
+
+    free(ws->early);
+    free(ws->pong);
+    free(ws);
+}
+
+static void
+release(struct websocket *ws)
+{
+    ws->state = OVER;
+    timer_deinit(&ws->timer);
+    stream_close(ws->stream);
+    ws->stream = NULL;
+    loop_defer(ws->loop, &ws->free_later, free_websocket);
+}
+
+static void
+write_control(struct websocket *ws, enum ws_opcode opcode, const void *payload, size_t len)
+{
+    uint8_t frame[WS_SERVER_HEADER_MAX + WS_CONTROL_MAX];
+    size_t header = ws_encode_header(frame, len, opcode, true, NULL);
+
+    memcpy(frame + header, payload, len);
+    stream_write(ws->stream, frame, header + len);
+}
+
+static void
+write_close(struct websocket *ws, uint16_t code, const char *reason)
+{
+    uint8_t payload[WS_CONTROL_MAX];
+    size_t len = code == WS_CODE_NONE ? 0 : ws_close_build(payload, code, reason);
+
+    write_control(ws, WS_CLOSE, payload, len);
+}
+
+/* Nothing more comes from the client and nothing more is sent: tell the bridge, let the stream end
+ * by itself. */
+static void
+end(struct websocket *ws, const struct ending *ending)
+{
+    struct endpoint *endpoint = &ws->endpoint;
+    struct stream *stream = ws->stream;
+
+    ws->stream = NULL;
+    release(ws);
+    if (ending->code == WS_CODE_LOST)
+        stream_close(stream);
+    else
+        linger_start(ws->lingers, stream, ws->route->close_timeout);
+    endpoint->events->ended(endpoint, ending);
+    endpoint->events->gone(endpoint);
+}
+
+static void
+end_lost(struct websocket *ws, enum ender by, const char *reason)
+{
+    char copy[128];
+
+    /* The sentence may live in the stream that is closed first. */
+    snprintf(copy, sizeof copy, "%s", reason);
+    end(ws, &(struct ending){by, WS_CODE_LOST, copy});
+}
+
+/* The client broke a rule: it is told which, unless a Close was sent already. */
+static void
+fail(struct websocket *ws, uint16_t code, const char *reason)
+{
+    if (ws->state == OPEN)
+        write_close(ws, code, reason);
+    end(ws, &(struct ending){ENDER_CULVERT, code, reason});
+}
+
+/* ---- deadlines ---- */
+
+static double
+sooner(double a, double b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static bool
+heartbeat_runs(const struct websocket *ws)
+{
+    /* Who is not read cannot answer; who does not take bytes is write_timeout's. */
+    return ws->route->heartbeat > 0 && ws->state == OPEN && ws->reading &&
+           stream_pending(ws->stream) == 0;
+}
+
+static double
+heartbeat_due(const struct websocket *ws)
+{
+    if (!heartbeat_runs(ws))
+        return 0;
+    if (ws->pinged != 0)
+        return ws->pinged + ws->route->heartbeat_timeout;
+    return ws->heard + ws->route->heartbeat;
+}
+
+static double
+message_due(const struct websocket *ws)
+{
+    if (!ws->decoder.in_message || !ws->reading || ws->route->message_timeout == 0)
+        return 0;
+    return ws->message + ws->route->message_timeout;
+}
+
+static double
+write_due(const struct websocket *ws)
+{
+    double stalled = stream_stalled_since(ws->stream);
+
+    return stalled != 0 ? stalled + ws->route->write_timeout : 0;
+}
+
+static void
+arm(struct websocket *ws)
+{
+    double due = sooner(heartbeat_due(ws), message_due(ws));
+
+    due = sooner(due, write_due(ws));
+    timer_set(&ws->timer, sooner(due, ws->close_by));
+}
+
+static bool
+passed(const struct websocket *ws, double due)
+{
+    return due != 0 && due <= loop_now(ws->loop) + 0.001;
+}
+
+static void
+on_timer(struct timer *timer)
+{
+    struct websocket *ws = container_of(timer, struct websocket, timer);
+
+    if (passed(ws, write_due(ws))) {
+        fail(ws, 1013, "client takes no data");
+        return;
+    }
+    if (passed(ws, ws->close_by)) {
+        end_lost(ws, ENDER_CLIENT, "no answer to Close");
+        return;
+    }
+    if (passed(ws, message_due(ws))) {
+        fail(ws, 1008, "unfinished message");
+        return;
+    }
+    if (passed(ws, heartbeat_due(ws))) {
+        if (ws->pinged != 0) {
+            end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
+            return;
+        }
+        write_control(ws, WS_PING, "", 0);
+        ws->pinged = loop_now(ws->loop);
+    }
+    arm(ws);
+}
+
+/* ---- from the client ---- */
+
+static void
+answer_ping(struct websocket *ws, const uint8_t *payload, size_t len)
+{
+    if (ws->state != OPEN)
+        return;
+    if (stream_pending(ws->stream) == 0) {
+        write_control(ws, WS_PONG, payload, len);
+        return;
+    }
+    /* One waits at most; a newer PING replaces it (RFC 6455 section 5.5.3). */
+    if (ws->pong == NULL)
+        ws->pong = malloc(sizeof *ws->pong);
+    if (ws->pong == NULL)
+        return;
+    ws->pong->len = (uint8_t)len;
+    memcpy(ws->pong->payload, payload, len);
+}
+
+static void
+send_waiting_pong(struct websocket *ws)
+{
+    struct pong *pong = ws->pong;
+
+    if (pong == NULL || ws->state != OPEN)
+        return;
+    ws->pong = NULL;
+    write_control(ws, WS_PONG, pong->payload, pong->len);
+    free(pong);
+}
+
+static void
+client_close(struct websocket *ws)
+{
+    char reason[WS_CONTROL_MAX + 1];
+    const char *text;
+    size_t len;
+    uint16_t code;
+    uint16_t fault =
+        ws_close_parse(ws->decoder.control, ws->decoder.control_len, &code, &text, &len);
+
+    if (fault != 0) {
+        fail(ws, fault, fault == 1007 ? "close reason is not UTF-8" : "invalid close code");
+        return;
+    }
+    memcpy(reason, text, len);
+    reason[len] = '\0';
+    if (ws->state == OPEN)
+        write_close(ws, code, "");
+    end(ws, &(struct ending){ENDER_CLIENT, code, reason});
+}
+
+static void
+control(struct websocket *ws, const struct ws_chunk *chunk)
+{
+    switch (chunk->opcode) {
+    case WS_CLOSE:
+        client_close(ws);
+        break;
+    case WS_PING:
+        answer_ping(ws, ws->decoder.control, ws->decoder.control_len);
+        break;
+    default: /* a PONG is a sign of life, which reading it has noted */
+        break;
+    }
+}
+
+static void
+deliver(struct websocket *ws, const struct ws_chunk *chunk)
+{
+    ws->message = loop_now(ws->loop);
+    ws->endpoint.events->deliver(&ws->endpoint, chunk->data, chunk->len,
+                                 chunk->type == WS_TEXT ? ENDPOINT_TEXT : 0);
+}
+
+/* data has ENDPOINT_HEADROOM bytes before it and is used up. */
+static void
+decode(struct websocket *ws, uint8_t *data, size_t len)
+{
+    struct ws_chunk chunk;
+    bool was_in_message = ws->decoder.in_message;
+
+    ws->heard = loop_now(ws->loop);
+    ws->pinged = 0;
+    while (len > 0 && ws->state != OVER) {
+        size_t used = ws_decode(&ws->decoder, data, len, &chunk);
+
+        data += used;
+        len -= used;
+        if (chunk.len > 0)
+            deliver(ws, &chunk);
+        if (ws->state == OVER)
+            return;
+        if (chunk.stop == WS_STOP_ERROR) {
+            fail(ws, chunk.code, chunk.why);
+            return;
+        }
+        if (chunk.stop == WS_STOP_CONTROL)
+            control(ws, &chunk);
+    }
+    if (ws->state == OVER)
+        return;
+    if (ws->decoder.in_message && !was_in_message)
+        ws->message = ws->heard;
+    arm(ws);
+}
+
+static void
+pause_reading(struct websocket *ws)
+{
+    ws->reading = false;
+    stream_want_read(ws->stream, false);
+    arm(ws);
+}
+
+static void
+on_readable(struct stream_owner *owner)
+{
+    struct websocket *ws = container_of(owner, struct websocket, owner);
+    size_t room = ws->endpoint.events->room(&ws->endpoint);
+    uint8_t *scratch = loop_scratch(ws->loop);
+    ssize_t n;
+
+    if (room == 0) {
+        pause_reading(ws);
+        return;
+    }
+    n = stream_read(ws->stream, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH);
+    if (n > 0)
+        decode(ws, scratch, (size_t)n);
+    else if (n != STREAM_AGAIN)
+        end_lost(ws, ENDER_CLIENT, n == STREAM_END ? "end without Close" : stream_why(ws->stream));
+}
+
+/* What came before the 101 goes first, in pieces that the target has room for. Returns whether all
+ * is through. */
+static bool
+decode_early(struct websocket *ws)
+{
+    uint8_t *scratch = loop_scratch(ws->loop);
+
+    while (ws->early_at < ws->early_len) {
+        size_t len = ws->early_len - ws->early_at;
+        size_t room = ws->endpoint.events->room(&ws->endpoint);
+
+        if (room == 0)
+            return false;
+        if (len > room)
+            len = room;
+        memcpy(scratch, ws->early + ws->early_at, len);
+        ws->early_at += len;
+        decode(ws, scratch, len);
+        if (ws->state == OVER)
+            return false;
+    }
+    free(ws->early);
+    ws->early = NULL;
+    ws->early_len = ws->early_at = 0;
+    return true;
+}
+
+static void
+on_progress(struct stream_owner *owner)
+{
+    struct websocket *ws = container_of(owner, struct websocket, owner);
+
+    ws->heard = loop_now(ws->loop);
+    if (ws->pinged != 0)
+        ws->pinged = ws->heard;
+    send_waiting_pong(ws);
+    if (ws->state == CLOSING && ws->close_by == 0 && stream_pending(ws->stream) == 0)
+        ws->close_by = ws->heard + ws->route->close_timeout;
+    arm(ws);
+    ws->endpoint.events->drained(&ws->endpoint);
+}
+
+/* ---- for the bridge ---- */
+
+static void
+op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
+{
+    struct websocket *ws = from_endpoint(endpoint);
+    size_t header = ws_encode_before(data, len, flags & ENDPOINT_TEXT ? WS_TEXT : WS_BINARY);
+    bool was_empty = stream_pending(ws->stream) == 0;
+
+    if (ws->state != OPEN)
+        return;
+    stream_write(ws->stream, data - header, header + len);
+    if (was_empty && stream_pending(ws->stream) > 0)
+        arm(ws);
+}
+
+static size_t
+op_pending(const struct endpoint *endpoint)
+{
+    const struct websocket *ws = from_endpoint(endpoint);
+
+    return ws->state == OVER ? 0 : stream_pending(ws->stream);
+}
+
+static void
+op_resume(struct endpoint *endpoint)
+{
+    struct websocket *ws = from_endpoint(endpoint);
+
+    if (ws->reading || ws->state == OVER)
+        return;
+    ws->reading = true; /* what is decoded now may come back here */
+    if (!decode_early(ws)) {
+        ws->reading = false;
+        return;
+    }
+    if (ws->client_ended) {
+        end_lost(ws, ENDER_CLIENT, "end without Close");
+        return;
+    }
+    ws->heard = ws->message = loop_now(ws->loop);
+    ws->pinged = 0;
+    arm(ws);
+    stream_want_read(ws->stream, true);
+}
+
+static void
+op_finish(struct endpoint *endpoint, const struct ending *ending)
+{
+    struct websocket *ws = from_endpoint(endpoint);
+
+    if (ws->state != OPEN)
+        return;
+    ws->state = CLOSING;
+    write_close(ws, ending->code, ending->reason);
+    if (stream_pending(ws->stream) == 0)
+        ws->close_by = loop_now(ws->loop) + ws->route->close_timeout;
+    arm(ws);
+}
+
+static void
+op_close(struct endpoint *endpoint)
+{
+    struct websocket *ws = from_endpoint(endpoint);
+
+    if (ws->state != OVER)
+        release(ws);
+}
+
+/* ---- making one ---- */
+
+struct endpoint *
+websocket_open(const struct websocket_options *options)
+{
+    static const struct endpoint_ops ops = {op_send, op_pending, op_resume, op_finish, op_close};
+    static const struct stream_events events = {on_readable, on_progress};
+    struct websocket *ws = calloc(1, sizeof *ws);
+    struct exchange_taken taken;
+    char answer[256 + WS_SUBPROTOCOL_MAX];
+    size_t len;
+
+    if (ws == NULL) {
+        log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
+                  "out of memory");
+        return NULL;
+    }
+    ws->endpoint.ops = &ops;
+    ws->owner.events = &events;
+    ws->loop = exchange_loop(options->exchange);
+    ws->route = options->route;
+    ws->lingers = options->lingers;
+    ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, 0, false);
+    timer_init(&ws->timer, ws->loop, on_timer);
+    exchange_take(options->exchange, &ws->owner, &taken);
+    ws->stream = taken.stream;
+    ws->early = taken.early;
+    ws->early_len = taken.early_len;
+    ws->client_ended = taken.ended;
+    len = ws_handshake_answer(options->handshake, answer, sizeof answer);
+    assert(len > 0);
+    stream_write(ws->stream, answer, len);
+    return &ws->endpoint;
+}

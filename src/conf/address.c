@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "conf/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "conf/path.h"
+#include "conf/value.h"
+
+static bool
+refuse(struct conf_context *context, const struct conf_place *place, const struct conf_key *key,
+       const char *value)
+{
+    char expected[CONF_VALUE_EXPECTED];
+
+    conf_value_expected(key, expected);
+    conf_mistake_got(context, place, expected, value);
+    return false;
+}
+
+static const char *
+behind(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+/* ---- parts ---- */
+
+static bool
+take_port(const char *text, unsigned min, uint16_t *port)
+{
+    size_t len = strspn(text, "0123456789");
+    unsigned long value;
+
+    if (len == 0 || len > 5 || text[len] != '\0')
+        return false;
+    value = strtoul(text, NULL, 10);
+    if (value < min || value > UINT16_MAX)
+        return false;
+    *port = (uint16_t)value;
+    return true;
+}
+
+static bool
+is_numeric(int family, const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    return inet_pton(family, host, address) == 1;
+}
+
+bool
+conf_address_is_name(const char *name, size_t len)
+{
+    size_t label = 0;
+
+    if (len == 0 || len > 253)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        bool sound = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_';
+        if (c == '.' ? label == 0 : !sound || label == 63)
+            return false;
+        label = c == '.' ? 0 : label + 1;
+    }
+    return label > 0;
+}
+
+/* Digits and dots alone are a mistyped address, not a name: 127.0.0.256 must not go to DNS. */
+static bool
+is_host(const char *host)
+{
+    if (is_numeric(AF_INET, host))
+        return true;
+    return strspn(host, "0123456789.") != strlen(host) && conf_address_is_name(host, strlen(host));
+}
+
+/* Splits HOST:PORT or [IPV6]:PORT in a copy of the text; NULL if it is neither. */
+static char *
+split_host(struct conf_context *context, const char *text, const char **port, bool *bracketed)
+{
+    char *host = conf_pool_copy(context->pool, text, strlen(text));
+    char *end;
+
+    if (host == NULL)
+        return NULL;
+    *bracketed = *host == '[';
+    end = *bracketed ? strstr(host, "]:") : strchr(host, ':');
+    if (end == NULL)
+        return NULL;
+    *port = end + (*bracketed ? 2 : 1);
+    *end = '\0';
+    return *bracketed ? host + 1 : host;
+}
+
+/* ---- listen ---- */
+
+static bool
+listen_at_host(struct conf_context *context, const char *address, struct conf_listen *listen)
+{
+    bool bracketed;
+    const char *port;
+    char *host;
+
+    if (take_port(address, 0, &listen->port))
+        return true;
+    host = split_host(context, address, &port, &bracketed);
+    if (host == NULL || !take_port(port, 0, &listen->port))
+        return false;
+    if (*host == '\0' && !bracketed)
+        return true;
+    /* One address each: who wants [::1] too writes a second listen. */
+    if (!bracketed && strcmp(host, "localhost") == 0)
+        host = conf_pool_copy(context->pool, "127.0.0.1", 9);
+    listen->host = host;
+    return host != NULL && is_numeric(bracketed ? AF_INET6 : AF_INET, host);
+}
+
+static bool
+listen_flags(struct conf_context *context, const struct conf_place *place, const char *flags,
+             struct conf_listen *listen)
+{
+    while (*(flags += strspn(flags, " \t")) != '\0') {
+        size_t len = strcspn(flags, " \t");
+        bool known = len == 3 && memcmp(flags, "tls", 3) == 0;
+        if (!known || listen->tls) {
+            conf_mistake_got(context, place, "tls or nothing behind the address", flags);
+            return false;
+        }
+        listen->tls = true;
+        flags += len;
+    }
+    return true;
+}
+
+bool
+conf_address_listen(struct conf_context *context, const struct conf_place *place,
+                    const struct conf_key *key, const char *value, struct conf_listen *listen)
+{
+    size_t len = strcspn(value, " \t");
+    const char *path;
+
+    memset(listen, 0, sizeof(*listen));
+    listen->line = place->line;
+    listen->text = conf_pool_copy(context->pool, value, len);
+    if (listen->text == NULL || !listen_flags(context, place, value + len, listen))
+        return false;
+    path = behind(listen->text, "unix:");
+    if (path == NULL)
+        return listen_at_host(context, listen->text, listen) || refuse(context, place, key, value);
+    if (*path == '\0')
+        return refuse(context, place, key, value);
+    listen->path = conf_path_socket(context, place, path);
+    if (listen->path == NULL)
+        return false;
+    /* The directory of the file may bring some, and then --dump could not be read again. */
+    if (strpbrk(listen->path, " \t") != NULL) {
+        conf_mistake(context, place, "%s: the path must not hold blanks", listen->path);
+        return false;
+    }
+    return true;
+}
+
+/* ---- target ---- */
+
+static bool
+target_host(struct conf_context *context, const char *rest, struct conf_target *target)
+{
+    bool bracketed;
+    const char *port;
+    char *host = split_host(context, rest, &port, &bracketed);
+
+    if (host == NULL || !take_port(port, 1, &target->port))
+        return false;
+    target->host = host;
+    return bracketed ? is_numeric(AF_INET6, host) : is_host(host);
+}
+
+static bool
+target_path(struct conf_context *context, const struct conf_place *place, const char *rest,
+            struct conf_target *target)
+{
+    if (target->kind == CONF_TARGET_UNIX)
+        target->path = conf_path_socket(context, place, rest);
+    else
+        target->path = conf_path_existing(context, place, rest, true);
+    return target->path != NULL;
+}
+
+bool
+conf_address_target(struct conf_context *context, const struct conf_place *place,
+                    const struct conf_key *key, const char *value, struct conf_target *target)
+{
+    static const char *const schemes[] = {
+        [CONF_TARGET_TCP] = "tcp://", [CONF_TARGET_TLS] = "tls://",   [CONF_TARGET_UNIX] = "unix:",
+        [CONF_TARGET_ECHO] = "echo:", [CONF_TARGET_FILES] = "files:",
+    };
+    const char *rest = NULL;
+    unsigned kind = 0;
+
+    memset(target, 0, sizeof(*target));
+    while (kind <= CONF_TARGET_FILES && (rest = behind(value, schemes[kind])) == NULL)
+        kind++;
+    if (rest == NULL)
+        return refuse(context, place, key, value);
+    target->kind = (enum conf_target_kind)kind;
+    target->text = conf_pool_copy(context->pool, value, strlen(value));
+    if (target->text == NULL)
+        return false;
+    if (target->kind == CONF_TARGET_TCP || target->kind == CONF_TARGET_TLS)
+        return target_host(context, rest, target) || refuse(context, place, key, value);
+    if ((target->kind == CONF_TARGET_ECHO) != (*rest == '\0'))
+        return refuse(context, place, key, value);
+    return target->kind == CONF_TARGET_ECHO || target_path(context, place, rest, target);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "conf/keys.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "conf/document.h"
+
+#define KIB  1024.0
+#define HOUR 3600.0
+#define DAY  86400.0
+
+/* Where the value goes, and the line of a file that is read later. */
+#define SERVER(field)     .section = "server", .offset = offsetof(struct conf, field)
+#define LOG(field)        .section = "log", .offset = offsetof(struct conf, field)
+#define TLS(field)        .section = "tls", .offset = offsetof(struct conf_tls, field)
+#define ROUTE(field)      .section = "route", .offset = offsetof(struct conf_route, field)
+#define TLS_LINE(field)   .line_offset = offsetof(struct conf_tls, field)
+#define ROUTE_LINE(field) .line_offset = offsetof(struct conf_route, field)
+
+static const struct conf_key keys[] = {
+    {SERVER(listens), .name = "listen", .type = CONF_LISTEN, .reloadable = true,
+     .meaning = "an address to listen on; more than one may be given; tls behind it for TLS"},
+    {SERVER(workers), .name = "workers", .type = CONF_NUMBER, .standard = "auto", .min = 1,
+     .max = 256, .values = "auto", .meaning = "threads that serve connections; auto: one per CPU"},
+    {SERVER(socket_mode), .name = "socket_mode", .type = CONF_MODE, .standard = "0660", .min = 0,
+     .max = 0777, .meaning = "permissions of the unix sockets that are listened on"},
+    {SERVER(header_timeout), .name = "header_timeout", .type = CONF_DURATION, .standard = "10s",
+     .min = 0.1, .max = HOUR, .reloadable = true,
+     .meaning = "from the beginning of a connection to its complete request header"},
+    {SERVER(header_max), .name = "header_max", .type = CONF_SIZE, .standard = "32k", .min = KIB,
+     .max = KIB * KIB, .reloadable = true,
+     .meaning = "size of a request header, all lines together"},
+
+    {LOG(log_level), .name = "level", .type = CONF_ENUM, .standard = "info",
+     .values = "error warn info debug", .reloadable = true, .meaning = "what is logged"},
+    {LOG(log_access), .name = "access", .type = CONF_BOOL, .standard = "yes", .reloadable = true,
+     .meaning = "a line at the end of each connection, whatever the level"},
+
+    {TLS(certificate), .name = "certificate", .type = CONF_PATH, .values = "file",
+     .reloadable = true, TLS_LINE(certificate_line),
+     .meaning = "PEM file: the certificate, and the chain that leads to its root"},
+    {TLS(private_key), .name = "private_key", .type = CONF_PATH, .values = "file",
+     .reloadable = true, TLS_LINE(private_key_line),
+     .meaning = "PEM file: the key of the certificate"},
+    {TLS(client_ca), .name = "client_ca", .type = CONF_PATH, .standard = "", .values = "file",
+     .reloadable = true, TLS_LINE(client_ca_line),
+     .meaning = "PEM file: who may issue the certificates of clients"},
+    {TLS(client_verify), .name = "client_verify", .type = CONF_ENUM, .standard = "none",
+     .values = "none optional required", .reloadable = true,
+     .meaning = "whether clients show a certificate; all but none needs client_ca"},
+    {TLS(min_version), .name = "min_version", .type = CONF_ENUM, .standard = "1.2",
+     .values = "1.2 1.3", .reloadable = true, .meaning = "the oldest TLS version that is taken"},
+
+    {ROUTE(target), .name = "target", .type = CONF_TARGET, .reloadable = true,
+     .meaning = "where the route leads"},
+    {ROUTE(web), .name = "web", .type = CONF_PATH, .standard = "", .values = "directory",
+     .reloadable = true,
+     .meaning = "directory of files for requests that are no WebSocket; empty: none"},
+    {ROUTE(subprotocols), .name = "subprotocols", .type = CONF_LIST, .standard = "",
+     .reloadable = true,
+     .meaning = "the first of the client's that is listed here is chosen; empty: none"},
+    {ROUTE(subprotocols_required), .name = "subprotocols_required", .type = CONF_BOOL,
+     .standard = "no", .reloadable = true,
+     .meaning = "refuse clients that offer none of the subprotocols"},
+    {ROUTE(heartbeat), .name = "heartbeat", .type = CONF_DURATION, .standard = "25s", .min = 0.1,
+     .max = HOUR, .values = "0", .reloadable = true,
+     .meaning = "ping a client that has been silent for so long; 0: never"},
+    {ROUTE(heartbeat_timeout), .name = "heartbeat_timeout", .type = CONF_DURATION,
+     .standard = "10s", .min = 0.1, .max = HOUR, .reloadable = true,
+     .meaning = "close when no sign of life follows the ping within this"},
+    {ROUTE(idle_timeout), .name = "idle_timeout", .type = CONF_DURATION, .standard = "0",
+     .min = 0.1, .max = DAY, .values = "0", .reloadable = true,
+     .meaning = "close when no data went either way for so long; 0: never"},
+    {ROUTE(connect_timeout), .name = "connect_timeout", .type = CONF_DURATION, .standard = "10s",
+     .min = 0.1, .max = HOUR, .reloadable = true,
+     .meaning = "to reach the target, its name looked up and TLS agreed on"},
+    {ROUTE(close_timeout), .name = "close_timeout", .type = CONF_DURATION, .standard = "5s",
+     .min = 0.1, .max = HOUR, .reloadable = true,
+     .meaning = "for the other side to end too, once one side has ended"},
+    {ROUTE(write_timeout), .name = "write_timeout", .type = CONF_DURATION, .standard = "60s",
+     .min = 0.1, .max = HOUR, .reloadable = true,
+     .meaning = "close when a side takes nothing for so long while something waits for it"},
+    {ROUTE(message_timeout), .name = "message_timeout", .type = CONF_DURATION, .standard = "60s",
+     .min = 0.1, .max = HOUR, .values = "0", .reloadable = true,
+     .meaning = "close when an unfinished message gets nothing for so long; 0: never"},
+    {ROUTE(buffer), .name = "buffer", .type = CONF_SIZE, .standard = "256k", .min = 4 * KIB,
+     .max = KIB * KIB * KIB, .reloadable = true,
+     .meaning = "how much may wait for one side before the other is no longer read"},
+    {ROUTE(tls_verify), .name = "tls_verify", .type = CONF_BOOL, .standard = "yes",
+     .reloadable = true, .meaning = "for tls:// targets, check the certificate and the name in it"},
+    {ROUTE(tls_ca), .name = "tls_ca", .type = CONF_PATH, .standard = "", .values = "file",
+     .reloadable = true, ROUTE_LINE(tls_ca_line),
+     .meaning = "for tls:// targets, PEM file: who may issue it; empty: the system's"},
+
+    {.name = NULL},
+};
+
+static const char *const kinds[] = {"server", "log", "tls", "defaults", "route", NULL};
+
+const struct conf_key *
+conf_keys(void)
+{
+    return keys;
+}
+
+static bool
+is_of_kind(const struct conf_key *key, const char *kind)
+{
+    return strcmp(key->section, strcmp(kind, "defaults") == 0 ? "route" : kind) == 0;
+}
+
+const struct conf_key *
+conf_key_find(const char *kind, const char *name)
+{
+    for (const struct conf_key *key = keys; key->name != NULL; key++) {
+        if (is_of_kind(key, kind) && strcmp(key->name, name) == 0)
+            return key;
+    }
+    return NULL;
+}
+
+bool
+conf_key_allowed(const struct conf_key *key, const struct conf_section *section)
+{
+    if (!is_of_kind(key, section->kind))
+        return false;
+    if (strcmp(section->kind, "defaults") == 0)
+        return key->standard != NULL;
+    if (strcmp(section->kind, "tls") == 0 && section->argument != NULL)
+        return key->standard == NULL;
+    return true;
+}
+
+bool
+conf_key_required(const struct conf_key *key, const struct conf_section *section)
+{
+    return key->standard == NULL && conf_key_allowed(key, section);
+}
+
+/* ---- what was probably meant ---- */
+
+#define WORD_MAX 32
+
+static unsigned
+least(unsigned a, unsigned b, unsigned c)
+{
+    unsigned ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+/* Levenshtein's distance, one row at a time. */
+static unsigned
+distance(const char *a, const char *b)
+{
+    size_t a_len = strlen(a), b_len = strlen(b);
+    unsigned row[WORD_MAX + 1];
+
+    if (a_len > WORD_MAX || b_len > WORD_MAX)
+        return WORD_MAX;
+    for (unsigned i = 0; i <= b_len; i++)
+        row[i] = i;
+    for (unsigned i = 1; i <= a_len; i++) {
+        unsigned corner = row[0];
+        row[0] = i;
+        for (unsigned k = 1; k <= b_len; k++) {
+            unsigned above = row[k];
+            row[k] = least(above + 1, row[k - 1] + 1, corner + (a[i - 1] != b[k - 1]));
+            corner = above;
+        }
+    }
+    return row[b_len];
+}
+
+/* Two slips in a long word, one in a short one: `level` is not meant by `lines`. */
+static bool
+is_near(const char *word, const char *known, unsigned *best)
+{
+    unsigned d = distance(word, known);
+
+    if (d >= *best || d > strlen(known) / 3 || d > 2)
+        return false;
+    *best = d;
+    return true;
+}
+
+const char *
+conf_key_near(const char *kind, const char *name)
+{
+    const char *near = NULL;
+    unsigned best = WORD_MAX;
+
+    for (const struct conf_key *key = keys; key->name != NULL; key++) {
+        if (is_of_kind(key, kind) && is_near(name, key->name, &best))
+            near = key->name;
+    }
+    return near;
+}
+
+bool
+conf_kind_known(const char *kind)
+{
+    for (const char *const *known = kinds; *known != NULL; known++) {
+        if (strcmp(*known, kind) == 0)
+            return true;
+    }
+    return false;
+}
+
+const char *
+conf_kind_near(const char *kind)
+{
+    const char *near = NULL;
+    unsigned best = WORD_MAX;
+
+    for (const char *const *known = kinds; *known != NULL; known++) {
+        if (is_near(kind, *known, &best))
+            near = *known;
+    }
+    return near;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "conf/store.h"
+
+#include <assert.h>
+#include <sched.h>
+#include <string.h>
+
+#include "conf/address.h"
+#include "conf/conf.h"
+#include "conf/expand.h"
+#include "conf/names.h"
+#include "conf/path.h"
+#include "conf/value.h"
+
+/* Fields of enums are written and read as this. */
+static_assert(sizeof(enum log_level) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_client_verify) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_tls_version) == sizeof(unsigned), "enums are ints");
+
+/* ---- storing ---- */
+
+/* What this process may use, which in a container is less than what the machine has. */
+static unsigned
+count_cpus(unsigned max)
+{
+    cpu_set_t set;
+    unsigned n = 1;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1)
+        n = (unsigned)CPU_COUNT(&set);
+    return n > max ? max : n;
+}
+
+static bool
+store_number(const struct conf_key *key, const char *value, void *field)
+{
+    unsigned number;
+
+    if (!conf_value_number(key, value, &number))
+        return false;
+    if (key->values != NULL && strcmp(key->values, value) == 0)
+        number = count_cpus((unsigned)key->max);
+    *(unsigned *)field = number;
+    return true;
+}
+
+static bool
+store_enum(const struct conf_key *key, const char *value, void *field)
+{
+    unsigned number;
+
+    if (!conf_value_enum(key, value, &number))
+        return false;
+    memcpy(field, &number, sizeof(number));
+    return true;
+}
+
+/* What is wrong with any of these can be said by what is expected. */
+static void
+store_simple(struct conf_context *context, const struct conf_place *place,
+             const struct conf_key *key, const char *value, void *field)
+{
+    char expected[CONF_VALUE_EXPECTED];
+    bool sound = false;
+
+    if (key->type == CONF_BOOL)
+        sound = conf_value_bool(value, field);
+    else if (key->type == CONF_NUMBER)
+        sound = store_number(key, value, field);
+    else if (key->type == CONF_SIZE)
+        sound = conf_value_size(key, value, field);
+    else if (key->type == CONF_DURATION)
+        sound = conf_value_duration(key, value, field);
+    else if (key->type == CONF_ENUM)
+        sound = store_enum(key, value, field);
+    else if (key->type == CONF_MODE)
+        sound = conf_value_mode(key, value, field);
+    if (sound)
+        return;
+    conf_value_expected(key, expected);
+    conf_mistake_got(context, place, expected, value);
+}
+
+static void
+store_path(struct conf_context *context, const struct conf_place *place, const struct conf_key *key,
+           const char *value, void *object)
+{
+    char **field = (char **)((char *)object + key->offset);
+    bool directory = strcmp(key->values, "directory") == 0;
+
+    *field = NULL;
+    if (*value == '\0') {
+        if (key->standard == NULL)
+            conf_mistake_got(context, place, directory ? "a directory" : "a file", value);
+        return;
+    }
+    *field = conf_path_existing(context, place, value, directory);
+    if (key->line_offset != 0)
+        *(unsigned *)((char *)object + key->line_offset) = place->line;
+}
+
+static void
+store_names(struct conf_context *context, const struct conf_place *place, const char *value,
+            char ***field)
+{
+    char **names = conf_names_read(context, place, value);
+
+    if (names != NULL)
+        *field = names;
+}
+
+/* Port 0 is another one each time. */
+static bool
+same_address(const struct conf_listen *a, const struct conf_listen *b)
+{
+    if (a->path != NULL || b->path != NULL)
+        return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0;
+    if (a->port != b->port || a->port == 0)
+        return false;
+    if (a->host == NULL || b->host == NULL)
+        return a->host == b->host;
+    return strcmp(a->host, b->host) == 0;
+}
+
+static void
+store_listen(struct conf_context *context, const struct conf_place *place,
+             const struct conf_key *key, const char *value, struct conf *conf)
+{
+    struct conf_listen listen;
+
+    if (!conf_address_listen(context, place, key, value, &listen))
+        return;
+    for (size_t i = 0; i < conf->n_listens; i++) {
+        if (!same_address(&conf->listens[i], &listen))
+            continue;
+        conf_mistake(context, place, "the same address as in line %u", conf->listens[i].line);
+        return;
+    }
+    if (conf->n_listens == CONF_LISTENS_MAX) {
+        conf_mistake(context, place, "at most %d are taken", CONF_LISTENS_MAX);
+        return;
+    }
+    conf->listens[conf->n_listens++] = listen;
+}
+
+void
+conf_store(struct conf_context *context, const struct conf_place *place, const struct conf_key *key,
+           const char *value, void *object)
+{
+    void *field = (char *)object + key->offset;
+
+    switch (key->type) {
+    case CONF_BOOL:
+    case CONF_NUMBER:
+    case CONF_SIZE:
+    case CONF_DURATION:
+    case CONF_ENUM:
+    case CONF_MODE:
+        store_simple(context, place, key, value, field);
+        return;
+    case CONF_TEXT:
+        *(char **)field = conf_pool_copy(context->pool, value, strlen(value));
+        return;
+    case CONF_LIST:
+        store_names(context, place, value, field);
+        return;
+    case CONF_PATH:
+        store_path(context, place, key, value, object);
+        return;
+    case CONF_LISTEN:
+        store_listen(context, place, key, value, object);
+        return;
+    case CONF_TARGET:
+        if (!conf_address_target(context, place, key, value, field))
+            context->failed = true;
+        return;
+    }
+}
+
+/* ---- printing ---- */
+
+static void
+print_listens(const struct conf_key *key, const struct conf *conf, FILE *out)
+{
+    for (size_t i = 0; i < conf->n_listens; i++) {
+        const struct conf_listen *listen = &conf->listens[i];
+        fprintf(out, "%s = ", key->name);
+        /* The absolute path: what is printed may be kept in another directory. */
+        if (listen->path != NULL)
+            fputs("unix:", out);
+        conf_expand_escape(listen->path == NULL ? listen->text : listen->path, out);
+        fprintf(out, "%s\n", listen->tls ? " tls" : "");
+    }
+}
+
+static void
+print_target(const struct conf_target *target, FILE *out)
+{
+    if (target->kind == CONF_TARGET_UNIX)
+        fputs("unix:", out);
+    if (target->kind == CONF_TARGET_FILES)
+        fputs("files:", out);
+    conf_expand_escape(target->path == NULL ? target->text : target->path, out);
+}
+
+static void
+print_names(char *const *names, FILE *out)
+{
+    /* Without blanks, so that what came in within the bound of a value goes out within it. */
+    for (size_t i = 0; names[i] != NULL; i++) {
+        if (i > 0)
+            fputc(',', out);
+        conf_expand_escape(names[i], out);
+    }
+}
+
+static void
+print_simple(const struct conf_key *key, const void *field, FILE *out)
+{
+    char text[CONF_VALUE_TEXT] = "";
+
+    if (key->type == CONF_BOOL)
+        snprintf(text, sizeof(text), "%s", *(const bool *)field ? "yes" : "no");
+    else if (key->type == CONF_NUMBER)
+        snprintf(text, sizeof(text), "%u", *(const unsigned *)field);
+    else if (key->type == CONF_SIZE)
+        conf_value_size_text(*(const size_t *)field, text);
+    else if (key->type == CONF_DURATION)
+        conf_value_duration_text(*(const double *)field, text);
+    else if (key->type == CONF_ENUM)
+        conf_value_enum_text(key, *(const unsigned *)field, text);
+    else if (key->type == CONF_MODE)
+        snprintf(text, sizeof(text), "%04o", (unsigned)*(const mode_t *)field);
+    fputs(text, out);
+}
+
+static void
+print_value(const struct conf_key *key, const void *field, FILE *out)
+{
+    if (key->type == CONF_TARGET) {
+        print_target(field, out);
+    } else if (key->type == CONF_LIST) {
+        print_names(*(char *const *const *)field, out);
+    } else if (key->type == CONF_PATH || key->type == CONF_TEXT) {
+        const char *text = *(const char *const *)field;
+        conf_expand_escape(text == NULL ? "" : text, out);
+    } else {
+        print_simple(key, field, out);
+    }
+}
+
+/* Only so that no blank is left at the end of a line. */
+static bool
+is_empty(const struct conf_key *key, const void *field)
+{
+    if (key->type == CONF_LIST)
+        return **(char *const *const *)field == NULL;
+    if (key->type == CONF_PATH || key->type == CONF_TEXT)
+        return *(const char *const *)field == NULL;
+    return false;
+}
+
+void
+conf_store_print(const struct conf_key *key, const void *object, FILE *out)
+{
+    const void *field = (const char *)object + key->offset;
+
+    if (key->type == CONF_LISTEN) {
+        print_listens(key, object, out);
+        return;
+    }
+    fprintf(out, "%s =%s", key->name, is_empty(key, field) ? "" : " ");
+    print_value(key, field, out);
+    fputc('\n', out);
+}

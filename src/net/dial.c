@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One function, advance(), begins what may begin now. It is called when an answer came, an attempt
+ * failed, or the timer `step` ended what held the next attempt back:
+ *
+ *      held for   0 s    by dial_start(), which must not call back
+ *                 50 ms  when only the IPv4 addresses are known
+ *                 250 ms when an attempt has begun; its failure ends that
+ *                 20 ms  when a unix socket has no room in its backlog
+ */
+#include "net/dial.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/addr.h"
+#include "net/resolver.h"
+
+static const double RESOLUTION_DELAY = 0.050; /* RFC 8305 section 8 */
+static const double ATTEMPT_DELAY = 0.250;
+/* connect() to a unix socket does not wait for room in the backlog, and nothing tells of it. */
+static const double BACKLOG_DELAY = 0.020;
+
+/* A target that vanished without a FIN is noticed within two minutes of silence. */
+enum {
+    KEEPALIVE_IDLE = 60, /* seconds without data before the first probe */
+    KEEPALIVE_INTERVAL = 15,
+    KEEPALIVE_PROBES = 4,
+};
+
+enum {
+    IPV6, /* the order of preference */
+    IPV4,
+    N_FAMILIES,
+};
+
+/* Where to connect; a numeric address or a unix socket takes the first one's place. */
+struct family {
+    struct dial *dial;
+    struct resolver_query query;
+    bool pending;
+    enum resolver_result result;
+    unsigned n_addresses;
+    unsigned next; /* to be tried */
+    struct addr addresses[RESOLVER_ADDRESSES_MAX];
+};
+
+struct attempt {
+    ev_io io;
+    struct dial *dial;
+    int fd; /* -1: over */
+};
+
+struct dial {
+    struct loop *loop;
+    struct dial_owner *owner;
+    uint16_t port;
+    struct timer deadline;
+    struct timer step;
+    bool held;
+    struct family families[N_FAMILIES];
+    unsigned turn; /* the family whose address comes next, if it has one */
+    struct attempt attempts[DIAL_ATTEMPTS_MAX];
+    unsigned n_attempts;
+    unsigned n_in_flight;
+    unsigned n_tried; /* attempts, and addresses that failed at once */
+    bool backlog_full;
+    enum dial_result failure; /* the last one */
+    char why[80];
+    struct loop_deferred deferred;
+};
+
+static void advance(struct dial *dial);
+
+/* ---- ending ---- */
+
+static void
+free_later(struct loop_deferred *deferred)
+{
+    free(container_of(deferred, struct dial, deferred));
+}
+
+static void
+end_attempt(struct attempt *attempt)
+{
+    if (attempt->fd < 0)
+        return;
+    ev_io_stop(loop_ev(attempt->dial->loop), &attempt->io);
+    close(attempt->fd);
+    attempt->fd = -1;
+    attempt->dial->n_in_flight--;
+}
+
+void
+dial_cancel(struct dial *dial)
+{
+    if (dial == NULL)
+        return;
+    for (unsigned i = 0; i < N_FAMILIES; i++)
+        resolver_cancel(&dial->families[i].query);
+    for (unsigned i = 0; i < dial->n_attempts; i++)
+        end_attempt(&dial->attempts[i]);
+    timer_deinit(&dial->deadline);
+    timer_deinit(&dial->step);
+    loop_defer(dial->loop, &dial->deferred, free_later);
+}
+
+/* Nobody touches the dial after this. Its memory, and with it `why`, stays to the end of the turn.
+ */
+static void
+finish(struct dial *dial, enum dial_result result, int fd, const char *why)
+{
+    struct dial_owner *owner = dial->owner;
+
+    dial_cancel(dial);
+    owner->call(owner, result, fd, why);
+}
+
+static void
+note_text(struct dial *dial, const char *why)
+{
+    dial->failure = DIAL_FAILED;
+    snprintf(dial->why, sizeof dial->why, "%s", why);
+}
+
+static void
+note_failure(struct dial *dial, int error)
+{
+    note_text(dial, strerror(error)); /* safe with threads since glibc 2.32, and in musl */
+    if (error == ETIMEDOUT)
+        dial->failure = DIAL_TIMEOUT;
+    dial->why[0] = (char)tolower((unsigned char)dial->why[0]);
+}
+
+static enum resolver_result
+worse(enum resolver_result a, enum resolver_result b)
+{
+    return a > b ? a : b;
+}
+
+/* All has been tried. A failed attempt tells more than a name that has no address of one family. */
+static void
+give_up(struct dial *dial)
+{
+    if (dial->why[0] != '\0') {
+        finish(dial, dial->failure, -1, dial->why);
+        return;
+    }
+    switch (worse(dial->families[IPV6].result, dial->families[IPV4].result)) {
+    case RESOLVER_TIMEOUT:
+        finish(dial, DIAL_TIMEOUT, -1, "the name servers did not answer");
+        return;
+    case RESOLVER_FAILED:
+        finish(dial, DIAL_FAILED, -1, "the name servers failed");
+        return;
+    default:
+        finish(dial, DIAL_FAILED, -1, "no such host");
+    }
+}
+
+static void
+too_late(struct timer *timer)
+{
+    struct dial *dial = container_of(timer, struct dial, deadline);
+    const char *why = "connection timed out";
+
+    if (dial->n_tried == 0)
+        why = "the name servers did not answer in time";
+    if (dial->backlog_full)
+        why = "timed out: the socket's backlog is full";
+    finish(dial, DIAL_TIMEOUT, -1, why);
+}
+
+/* ---- one attempt ---- */
+
+static bool
+same_addr(const struct addr *a, const struct addr *b)
+{
+    return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
+}
+
+/*
+ * A connection to a port of this host that nobody listens on may be given that very port as its
+ * own, and then TCP's simultaneous open makes it its own peer (RFC 9293 section 3.5): an echo where
+ * a refusal is due.
+ */
+static bool
+is_self_connected(int fd, const struct addr *peer)
+{
+    struct addr own = {.len = sizeof own.storage};
+
+    if (peer->storage.ss_family == AF_UNIX)
+        return false;
+    if (getsockname(fd, (struct sockaddr *)&own.storage, &own.len) != 0)
+        return false;
+    return same_addr(&own, peer);
+}
+
+/* 0 when connected, EINPROGRESS when it was woken for nothing, or why it failed. */
+static int
+outcome_of(int fd)
+{
+    struct addr peer = {.len = sizeof peer.storage};
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return errno;
+    if (error != 0)
+        return error;
+    if (getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) != 0)
+        return errno == ENOTCONN ? EINPROGRESS : errno;
+    return is_self_connected(fd, &peer) ? ECONNREFUSED : 0;
+}
+
+static void
+attempt_ready(struct ev_loop *ev, ev_io *io, int events)
+{
+    struct attempt *attempt = container_of(io, struct attempt, io);
+    struct dial *dial = attempt->dial;
+    int error = outcome_of(attempt->fd);
+    int fd;
+
+    (void)events;
+    if (error == EINPROGRESS)
+        return;
+    if (error == 0) {
+        fd = attempt->fd;
+        ev_io_stop(ev, io);
+        attempt->fd = -1;
+        finish(dial, DIAL_OK, fd, "");
+        return;
+    }
+    end_attempt(attempt);
+    note_failure(dial, error);
+    dial->held = false;
+    advance(dial);
+}
+
+/* Failures here would only make the connection less good. */
+static void
+set_tcp_options(int fd)
+{
+    static const int on = 1;
+    static const int idle = KEEPALIVE_IDLE;
+    static const int interval = KEEPALIVE_INTERVAL;
+    static const int probes = KEEPALIVE_PROBES;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static void
+watch(struct dial *dial, int fd)
+{
+    struct attempt *attempt = &dial->attempts[dial->n_attempts++];
+
+    attempt->dial = dial;
+    attempt->fd = fd;
+    dial->n_in_flight++;
+    ev_io_init(&attempt->io, attempt_ready, fd, EV_WRITE);
+    ev_io_start(loop_ev(dial->loop), &attempt->io);
+}
+
+/* 0 when it has begun (perhaps even succeeded: the loop will tell), or an errno. */
+static int
+begin_attempt(struct dial *dial, const struct addr *addr)
+{
+    int family = addr->storage.ss_family;
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0)
+        return errno;
+    if (family != AF_UNIX)
+        set_tcp_options(fd);
+    if (connect(fd, (const struct sockaddr *)&addr->storage, addr->len) != 0 &&
+        errno != EINPROGRESS) {
+        error = errno;
+        close(fd);
+        return error;
+    }
+    watch(dial, fd);
+    return 0;
+}
+
+/* ---- what is next ---- */
+
+static void
+hold(struct dial *dial, double seconds)
+{
+    dial->held = true;
+    timer_set(&dial->step, loop_now(dial->loop) + seconds);
+}
+
+static void
+step_due(struct timer *timer)
+{
+    struct dial *dial = container_of(timer, struct dial, step);
+
+    dial->held = false;
+    advance(dial);
+}
+
+/* The family whose address is to be tried next, NULL if none has one now. */
+static struct family *
+next_family(struct dial *dial)
+{
+    struct family *family = &dial->families[dial->turn];
+
+    if (dial->n_tried == DIAL_ATTEMPTS_MAX)
+        return NULL;
+    if (family->next == family->n_addresses)
+        family = &dial->families[!dial->turn];
+    return family->next < family->n_addresses ? family : NULL;
+}
+
+static bool
+resolving(const struct dial *dial)
+{
+    return dial->families[IPV6].pending || dial->families[IPV4].pending;
+}
+
+static void
+advance(struct dial *dial)
+{
+    struct family *family;
+    const struct addr *addr;
+    int error;
+
+    if (dial->held)
+        return;
+    while ((family = next_family(dial)) != NULL) {
+        addr = &family->addresses[family->next];
+        error = begin_attempt(dial, addr);
+        dial->backlog_full = error == EAGAIN && addr->storage.ss_family == AF_UNIX;
+        if (dial->backlog_full) {
+            hold(dial, BACKLOG_DELAY);
+            return;
+        }
+        family->next++;
+        dial->n_tried++;
+        dial->turn = family == &dial->families[IPV6] ? IPV4 : IPV6;
+        if (error == 0) {
+            hold(dial, ATTEMPT_DELAY);
+            return;
+        }
+        note_failure(dial, error);
+    }
+    if (dial->n_in_flight == 0 && !resolving(dial))
+        give_up(dial);
+}
+
+/* ---- addresses ---- */
+
+static void
+set_port(struct addr *addr, uint16_t port)
+{
+    if (addr->storage.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&addr->storage)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)&addr->storage)->sin_port = htons(port);
+}
+
+static void
+resolved(struct resolver_query *query, enum resolver_result result, const struct addr *addresses,
+         unsigned n_addresses)
+{
+    struct family *family = container_of(query, struct family, query);
+    struct dial *dial = family->dial;
+
+    family->pending = false;
+    family->result = result;
+    family->n_addresses = n_addresses;
+    for (unsigned i = 0; i < n_addresses; i++) {
+        family->addresses[i] = addresses[i];
+        set_port(&family->addresses[i], dial->port);
+    }
+    if (dial->n_in_flight == 0)
+        dial->held = false;
+    if (dial->n_tried == 0 && n_addresses > 0 && dial->families[IPV6].pending)
+        hold(dial, RESOLUTION_DELAY);
+    advance(dial);
+}
+
+/* AAAA first, so that it comes first when both are cached. */
+static void
+resolve(struct dial *dial, struct resolver *resolver, const char *host)
+{
+    static const int numbers[N_FAMILIES] = {[IPV6] = AF_INET6, [IPV4] = AF_INET};
+
+    for (unsigned i = 0; i < N_FAMILIES; i++) {
+        struct family *family = &dial->families[i];
+
+        family->pending = resolver_ask(resolver, &family->query, host, numbers[i], resolved) == 0;
+        if (!family->pending)
+            note_text(dial, "the name cannot be asked for");
+    }
+}
+
+static void
+find_addresses(struct dial *dial, const struct dial_options *options)
+{
+    struct family *first = &dial->families[IPV6];
+
+    if (options->path != NULL) {
+        first->n_addresses = addr_from_path(&first->addresses[0], options->path) == 0;
+        if (first->n_addresses == 0)
+            note_text(dial, "the socket's path is empty or too long");
+        return;
+    }
+    assert(options->host != NULL);
+    first->n_addresses = addr_from_ip(&first->addresses[0], options->host, options->port) == 0;
+    if (first->n_addresses == 0)
+        resolve(dial, options->resolver, options->host);
+}
+
+struct dial *
+dial_start(const struct dial_options *options, struct dial_owner *owner)
+{
+    struct dial *dial = calloc(1, sizeof *dial);
+
+    if (dial == NULL) {
+        log_error(loop_log(options->loop), "dial", "out of memory");
+        return NULL;
+    }
+    dial->loop = options->loop;
+    dial->owner = owner;
+    dial->port = options->port;
+    for (unsigned i = 0; i < N_FAMILIES; i++)
+        dial->families[i].dial = dial;
+    timer_init(&dial->deadline, dial->loop, too_late);
+    timer_init(&dial->step, dial->loop, step_due);
+    timer_set(&dial->deadline, loop_now(dial->loop) + options->timeout);
+    hold(dial, 0);
+    find_addresses(dial, options);
+    return dial;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/linger.h"
+
+#include <stdlib.h>
+
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/stream.h"
+
+struct linger {
+    struct stream_owner owner;
+    struct list link;
+    struct linger_set *set;
+    struct stream *stream;
+    struct timer timer;
+    size_t dropped;
+    struct loop_deferred free_later;
+};
+
+static void
+free_linger(struct loop_deferred *deferred)
+{
+    free(container_of(deferred, struct linger, free_later));
+}
+
+static void
+end(struct linger *linger)
+{
+    struct linger_set *set = linger->set;
+
+    list_remove(&linger->link);
+    set->n_members--;
+    timer_deinit(&linger->timer);
+    stream_close(linger->stream);
+    loop_defer(set->loop, &linger->free_later, free_linger);
+}
+
+static void
+on_readable(struct stream_owner *owner)
+{
+    struct linger *linger = container_of(owner, struct linger, owner);
+    ssize_t n = stream_read(linger->stream, loop_scratch(linger->set->loop), LOOP_SCRATCH);
+
+    if (n == STREAM_AGAIN)
+        return;
+    if (n > 0)
+        linger->dropped += (size_t)n;
+    if (n == STREAM_END && !stream_flushed(linger->stream))
+        return; /* it has said all, but may still listen */
+    if (n <= 0 || linger->dropped > LINGER_BYTES_MAX)
+        end(linger);
+}
+
+static void
+on_progress(struct stream_owner *owner)
+{
+    struct linger *linger = container_of(owner, struct linger, owner);
+
+    /* After the peer's FIN there is nothing left to read, and this is the last event. */
+    if (stream_flushed(linger->stream) && stream_read_over(linger->stream))
+        end(linger);
+}
+
+static void
+on_timeout(struct timer *timer)
+{
+    end(container_of(timer, struct linger, timer));
+}
+
+void
+linger_init(struct linger_set *set, struct loop *loop)
+{
+    set->loop = loop;
+    list_init(&set->members);
+    set->n_members = 0;
+}
+
+void
+linger_start(struct linger_set *set, struct stream *stream, double seconds)
+{
+    static const struct stream_events events = {on_readable, on_progress};
+    struct linger *linger;
+
+    stream_shutdown(stream);
+    if (stream_read_over(stream) && stream_flushed(stream)) {
+        stream_close(stream);
+        return;
+    }
+    linger = calloc(1, sizeof *linger);
+    if (linger == NULL) {
+        stream_close(stream);
+        return;
+    }
+    linger->owner.events = &events;
+    linger->set = set;
+    linger->stream = stream;
+    list_add(&set->members, &linger->link);
+    set->n_members++;
+    timer_init(&linger->timer, set->loop, on_timeout);
+    timer_set(&linger->timer, loop_now(set->loop) + seconds);
+    stream_set_owner(stream, &linger->owner);
+    stream_want_read(stream, true);
+}
+
+void
+linger_close_all(struct linger_set *set)
+{
+    while (!list_empty(&set->members))
+        end(container_of(set->members.next, struct linger, link));
+}

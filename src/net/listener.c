@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "event/loop.h"
+#include "event/timer.h"
+
+#define LISTENER_PAUSE 0.1 /* seconds: the time in which descriptors may become free */
+
+struct listener {
+    ev_io io;
+    struct loop *loop;
+    struct listener_owner *owner;
+    struct timer pause;
+    bool starved; /* the warning has been written */
+    bool stopped;
+    struct loop_deferred free_later;
+};
+
+/* Errors of accept4() that belong to one connection: it went away before we came. */
+static bool
+is_passing(int error)
+{
+    return error == EINTR || error == ECONNABORTED || error == EPROTO || error == EPERM ||
+           error == ENETDOWN || error == ENOPROTOOPT || error == EHOSTDOWN || error == ENONET ||
+           error == EHOSTUNREACH || error == EOPNOTSUPP || error == ENETUNREACH;
+}
+
+static void
+starve(struct listener *listener, int error)
+{
+    if (!listener->starved)
+        log_warn(loop_log(listener->loop), "listener",
+                 "cannot accept: %s; connections wait until some have ended", strerror(error));
+    listener->starved = true;
+    ev_io_stop(loop_ev(listener->loop), &listener->io);
+    timer_set(&listener->pause, loop_now(listener->loop) + LISTENER_PAUSE);
+}
+
+static void
+on_pause_over(struct timer *timer)
+{
+    struct listener *listener = container_of(timer, struct listener, pause);
+
+    ev_io_start(loop_ev(listener->loop), &listener->io);
+}
+
+static void
+hand_over(struct listener *listener, int fd, const struct addr *peer)
+{
+    int on = 1;
+
+    if (listener->starved)
+        log_info(loop_log(listener->loop), "listener", "accepting again");
+    listener->starved = false;
+    if (peer->storage.ss_family != AF_UNIX)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    listener->owner->accepted(listener->owner, fd, peer);
+}
+
+static void
+on_readable(struct ev_loop *ev, ev_io *io, int revents)
+{
+    struct listener *listener = container_of(io, struct listener, io);
+    struct addr peer;
+    unsigned left = LISTENER_BATCH;
+    int fd;
+
+    (void)ev;
+    (void)revents;
+    while (left-- > 0 && !listener->stopped) {
+        peer.len = sizeof peer.storage;
+        fd = accept4(io->fd, (struct sockaddr *)&peer.storage, &peer.len,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            hand_over(listener, fd, &peer);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (!is_passing(errno)) {
+            starve(listener, errno);
+            return;
+        }
+    }
+}
+
+struct listener *
+listener_start(struct loop *loop, int fd, struct listener_owner *owner)
+{
+    struct listener *listener = calloc(1, sizeof *listener);
+
+    if (listener == NULL) {
+        log_error(loop_log(loop), "listener", "out of memory");
+        return NULL;
+    }
+    listener->loop = loop;
+    listener->owner = owner;
+    timer_init(&listener->pause, loop, on_pause_over);
+    ev_io_init(&listener->io, on_readable, fd, EV_READ);
+    ev_io_start(loop_ev(loop), &listener->io);
+    return listener;
+}
+
+static void
+free_listener(struct loop_deferred *deferred)
+{
+    free(container_of(deferred, struct listener, free_later));
+}
+
+void
+listener_stop(struct listener *listener)
+{
+    if (listener == NULL || listener->stopped)
+        return;
+    listener->stopped = true;
+    ev_io_stop(loop_ev(listener->loop), &listener->io);
+    timer_deinit(&listener->pause);
+    loop_defer(listener->loop, &listener->free_later, free_listener);
+}

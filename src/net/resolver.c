@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ *      resolver_ask() ─→ answer in the cache? ──yes────────────────┐
+ *                            │ no                                  ▼
+ *                            ▼                       ready: [query] → [query]
+ *                   answer, in flight                              ▲   │ timer, 0 s
+ *                   waiting: [query] → [query] ──on completion─────┘   ▼
+ *                            ▲                                     callbacks
+ *                   c-ares ──┘
+ *
+ * An answer is counted: by the cache, by c-ares while it is in flight, and by each query that waits
+ * for it. Once complete it never changes, so that a callback may ask again, and thereby put another
+ * in its place, while its addresses are being read. Callbacks come from a timer of their own,
+ * never from within c-ares, which therefore needs not be re-entered.
+ */
+#include "net/resolver.h"
+
+#include <ares.h>
+#include <assert.h>
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/resolver_io.h"
+
+enum {
+    NAME_MAX_BYTES = 253, /* RFC 1035 section 3.1 as text, without the root's dot */
+    LABEL_MAX_BYTES = 63,
+    TTL_MIN = 1, /* seconds; those of /etc/hosts come with 0 */
+    TTL_MAX = 3600,
+    TTL_FAILURE = 1,
+};
+
+struct resolver {
+    struct loop *loop;
+    struct resolver_io io;
+    struct timer deliver;
+    struct list ready;  /* queries whose answer is complete */
+    struct map cache;   /* of answers, those in flight too */
+    struct list recent; /* complete answers of the cache, the least recently used first */
+};
+
+struct answer {
+    struct map_entry entry;
+    struct list recent;
+    struct list waiting; /* queries */
+    struct resolver *resolver;
+    unsigned references;
+    bool in_flight;
+    double expires;
+    enum resolver_result result;
+    struct addr *addresses;
+    unsigned n_addresses;
+    int family;
+    char key[]; /* '4' or '6', then the name in lower case */
+};
+
+/* ---- answers ---- */
+
+static void
+answer_put(struct answer *answer)
+{
+    if (--answer->references > 0)
+        return;
+    free(answer->addresses);
+    free(answer);
+}
+
+static void
+uncache(struct answer *answer)
+{
+    map_remove(&answer->resolver->cache, &answer->entry);
+    list_remove(&answer->recent);
+    answer_put(answer);
+}
+
+/* What is in flight stays: c-ares 1.18 cannot give up a single query. */
+static bool
+make_room(struct resolver *resolver)
+{
+    if (resolver->cache.count < RESOLVER_CACHE_MAX)
+        return true;
+    if (list_empty(&resolver->recent))
+        return false;
+    uncache(container_of(resolver->recent.next, struct answer, recent));
+    return true;
+}
+
+/* In the cache and in flight, although nothing has been asked yet. */
+static struct answer *
+answer_new(struct resolver *resolver, const char *key, int family)
+{
+    size_t size = strlen(key) + 1;
+    struct answer *answer;
+
+    if (!make_room(resolver))
+        return NULL;
+    answer = calloc(1, sizeof *answer + size);
+    if (answer == NULL)
+        return NULL;
+    memcpy(answer->key, key, size);
+    answer->resolver = resolver;
+    answer->family = family;
+    answer->in_flight = true;
+    answer->references = 2;
+    list_init(&answer->recent);
+    list_init(&answer->waiting);
+    map_add(&resolver->cache, &answer->entry, answer->key);
+    return answer;
+}
+
+static void
+touch(struct answer *answer)
+{
+    list_remove(&answer->recent);
+    list_add(&answer->resolver->recent, &answer->recent);
+}
+
+static bool
+of_family(const struct answer *answer, const struct ares_addrinfo_node *node)
+{
+    return node->ai_family == answer->family &&
+           node->ai_addrlen <= sizeof answer->addresses->storage;
+}
+
+static unsigned
+count_addresses(const struct answer *answer, const struct ares_addrinfo *info)
+{
+    unsigned n = 0;
+
+    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL; node = node->ai_next)
+        n += of_family(answer, node);
+    return n < RESOLVER_ADDRESSES_MAX ? n : RESOLVER_ADDRESSES_MAX;
+}
+
+static enum resolver_result
+take_addresses(struct answer *answer, const struct ares_addrinfo *info)
+{
+    unsigned n = count_addresses(answer, info);
+
+    if (n == 0)
+        return RESOLVER_NOT_FOUND;
+    answer->addresses = calloc(n, sizeof *answer->addresses);
+    if (answer->addresses == NULL)
+        return RESOLVER_FAILED;
+    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL; node = node->ai_next) {
+        struct addr *addr = &answer->addresses[answer->n_addresses];
+
+        if (answer->n_addresses == n)
+            break;
+        if (!of_family(answer, node))
+            continue;
+        memcpy(&addr->storage, node->ai_addr, node->ai_addrlen);
+        addr->len = node->ai_addrlen;
+        answer->n_addresses++;
+    }
+    return RESOLVER_OK;
+}
+
+/* For how many seconds it holds: as long as the shortest-lived record that led to it. */
+static double
+lifetime(const struct ares_addrinfo *info)
+{
+    int ttl = TTL_MAX;
+
+    for (const struct ares_addrinfo_cname *cname = info->cnames; cname != NULL; cname = cname->next)
+        ttl = cname->ttl < ttl ? cname->ttl : ttl;
+    for (const struct ares_addrinfo_node *node = info->nodes; node != NULL; node = node->ai_next)
+        ttl = node->ai_ttl < ttl ? node->ai_ttl : ttl;
+    return ttl > TTL_MIN ? ttl : TTL_MIN;
+}
+
+static enum resolver_result
+result_of(int status)
+{
+    switch (status) {
+    case ARES_ENODATA:
+    case ARES_ENOTFOUND:
+    case ARES_EBADNAME:
+        return RESOLVER_NOT_FOUND;
+    case ARES_ETIMEOUT:
+        return RESOLVER_TIMEOUT;
+    default:
+        return RESOLVER_FAILED;
+    }
+}
+
+/* ---- completion and delivery ---- */
+
+static void
+queue_ready(struct resolver *resolver, struct resolver_query *query)
+{
+    list_remove(&query->link);
+    list_add(&resolver->ready, &query->link);
+    timer_set(&resolver->deliver, loop_now(resolver->loop));
+}
+
+static void
+answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
+{
+    struct answer *answer = cookie;
+    struct resolver *resolver = answer->resolver;
+
+    (void)timeouts;
+    answer->in_flight = false;
+    answer->result = status == ARES_SUCCESS ? take_addresses(answer, info) : result_of(status);
+    answer->expires =
+        loop_now(resolver->loop) + (answer->result == RESOLVER_OK ? lifetime(info) : TTL_FAILURE);
+    touch(answer);
+    if (info != NULL)
+        ares_freeaddrinfo(info);
+    log_debug(loop_log(resolver->loop), "resolver", "%s: IPv%c: %u addresses, %s", answer->key + 1,
+              answer->key[0], answer->n_addresses, ares_strerror(status));
+    while (!list_empty(&answer->waiting))
+        queue_ready(resolver, container_of(answer->waiting.next, struct resolver_query, link));
+    answer_put(answer);
+}
+
+/* Only what is ready now: what the callbacks add comes in the next turn. */
+static void
+deliver(struct timer *timer)
+{
+    struct resolver *resolver = container_of(timer, struct resolver, deliver);
+    struct list now;
+
+    list_init(&now);
+    while (!list_empty(&resolver->ready)) {
+        struct list *link = resolver->ready.next;
+
+        list_remove(link);
+        list_add(&now, link);
+    }
+    while (!list_empty(&now)) {
+        struct resolver_query *query = container_of(now.next, struct resolver_query, link);
+        struct answer *answer = query->wait;
+
+        list_remove(&query->link);
+        query->wait = NULL;
+        query->call(query, answer->result, answer->addresses, answer->n_addresses);
+        answer_put(answer);
+    }
+}
+
+/* ---- asking ---- */
+
+static bool
+valid_byte(char byte)
+{
+    return isalnum((unsigned char)byte) || byte == '-' || byte == '_';
+}
+
+/* Letters, digits, '-' and '_' (which is no host name's, but found in many) in labels of 1 to 63,
+ * perhaps with a dot at the end. */
+static bool
+valid_name(const char *name)
+{
+    size_t len = strlen(name);
+    size_t label = 0;
+
+    if (len > 0 && name[len - 1] == '.')
+        len--;
+    if (len == 0 || len > NAME_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        if (name[i] == '.' && label > 0)
+            label = 0;
+        else if (!valid_byte(name[i]) || ++label > LABEL_MAX_BYTES)
+            return false;
+    }
+    return label > 0;
+}
+
+static void
+make_key(char *key, const char *name, int family)
+{
+    *key++ = family == AF_INET6 ? '6' : '4';
+    while (*name != '\0')
+        *key++ = (char)tolower((unsigned char)*name++);
+    *key = '\0';
+}
+
+/* Joins the answer that is there, or makes one; *fresh tells that it has to be asked for. */
+static struct answer *
+find_answer(struct resolver *resolver, const char *key, int family, bool *fresh)
+{
+    struct map_entry *entry = map_find(&resolver->cache, key);
+    struct answer *answer = entry != NULL ? container_of(entry, struct answer, entry) : NULL;
+
+    *fresh = false;
+    if (answer != NULL && (answer->in_flight || answer->expires > loop_now(resolver->loop)))
+        return answer;
+    if (answer != NULL)
+        uncache(answer);
+    *fresh = true;
+    return answer_new(resolver, key, family);
+}
+
+static void
+ask_servers(struct resolver *resolver, struct answer *answer)
+{
+    /* Sorting would connect a socket to each address; whoever asks, races them (dial.h). */
+    struct ares_addrinfo_hints hints = {
+        .ai_flags = ARES_AI_NOSORT, .ai_family = answer->family, .ai_socktype = SOCK_STREAM};
+
+    ares_getaddrinfo(resolver->io.channel, answer->key + 1, NULL, &hints, answered, answer);
+    resolver_io_asked(&resolver->io);
+}
+
+int
+resolver_ask(struct resolver *resolver, struct resolver_query *query, const char *name, int family,
+             resolver_cb *call)
+{
+    char key[1 + NAME_MAX_BYTES + 2];
+    struct answer *answer;
+    bool fresh;
+
+    query->wait = NULL;
+    assert(family == AF_INET || family == AF_INET6);
+    if (!valid_name(name))
+        return -1;
+    make_key(key, name, family);
+    answer = find_answer(resolver, key, family, &fresh);
+    if (answer == NULL)
+        return -1;
+    query->call = call;
+    query->wait = answer;
+    answer->references++;
+    list_init(&query->link);
+    if (answer->in_flight) {
+        list_add(&answer->waiting, &query->link);
+        if (fresh)
+            ask_servers(resolver, answer);
+    } else {
+        touch(answer);
+        queue_ready(resolver, query);
+    }
+    return 0;
+}
+
+void
+resolver_cancel(struct resolver_query *query)
+{
+    struct answer *answer = query->wait;
+
+    if (answer == NULL)
+        return;
+    list_remove(&query->link);
+    query->wait = NULL;
+    answer_put(answer);
+}
+
+/* ---- beginning and end ---- */
+
+struct resolver *
+resolver_new(struct loop *loop, const char *servers)
+{
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+    int status = ARES_ENOMEM;
+
+    if (resolver == NULL || map_init(&resolver->cache) != 0)
+        goto fail_map;
+    resolver->loop = loop;
+    list_init(&resolver->ready);
+    list_init(&resolver->recent);
+    timer_init(&resolver->deliver, loop, deliver);
+    status = resolver_io_open(&resolver->io, loop, servers);
+    if (status != ARES_SUCCESS)
+        goto fail_io;
+    return resolver;
+
+fail_io:
+    map_deinit(&resolver->cache);
+fail_map:
+    free(resolver);
+    log_error(loop_log(loop), "resolver", "cannot start: %s", ares_strerror(status));
+    return NULL;
+}
+
+void
+resolver_free(struct resolver *resolver)
+{
+    if (resolver == NULL)
+        return;
+    resolver_io_close(&resolver->io); /* completes what is in flight */
+    assert(list_empty(&resolver->ready));
+    while (!list_empty(&resolver->recent))
+        uncache(container_of(resolver->recent.next, struct answer, recent));
+    assert(resolver->cache.count == 0);
+    map_deinit(&resolver->cache);
+    timer_deinit(&resolver->deliver);
+    free(resolver);
+}
+
+const char *
+resolver_library_version(void)
+{
+    return ares_version(NULL);
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "net/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "event/loop.h"
+#include "net/stream_tls.h"
+#include "net/tls.h"
+
+enum {
+    FLUSH_PIECES = 16, /* blocks written at once: 256 KiB a turn bound what one stream takes */
+};
+
+enum fin_state {
+    FIN_NONE,
+    FIN_WANTED, /* when what waits is sent */
+    FIN_SENT,
+};
+
+struct stream {
+    ev_io io;
+    struct loop *loop;
+    struct stream_owner *owner;
+    SSL *ssl;
+    struct buf out;
+    double stalled_since;
+    char *why; /* allocated with the first failure */
+    struct loop_deferred free_later;
+    uint8_t fin;        /* enum fin_state */
+    uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
+    uint8_t write_want; /* the same for writing, but for WRITE */
+    bool want_read;
+    bool read_over;  /* its end or a failure was reported */
+    bool write_over; /* nothing more can be sent */
+    bool closed;
+};
+
+/* ---- what to watch ---- */
+
+static bool
+something_to_send(const struct stream *stream)
+{
+    return !stream->write_over && (buf_len(&stream->out) > 0 || stream->fin == FIN_WANTED);
+}
+
+/* The one place that decides what the loop watches. */
+static void
+watch(struct stream *stream)
+{
+    struct ev_loop *ev = loop_ev(stream->loop);
+    int events = 0;
+
+    if (stream->want_read && !stream->read_over)
+        events |= stream->read_want == STREAM_WANT_WRITE ? EV_WRITE : EV_READ;
+    if (something_to_send(stream))
+        events |= stream->write_want == STREAM_WANT_READ ? EV_READ : EV_WRITE;
+    if (events == (ev_is_active(&stream->io) ? stream->io.events & (EV_READ | EV_WRITE) : 0))
+        return;
+    ev_io_stop(ev, &stream->io);
+    if (events == 0)
+        return;
+    ev_io_modify(&stream->io, events);
+    ev_io_start(ev, &stream->io);
+}
+
+/* Decrypted bytes do not wake the loop. */
+static void
+wake_for_decrypted(struct stream *stream)
+{
+    if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
+        SSL_pending(stream->ssl) > 0)
+        ev_feed_event(loop_ev(stream->loop), &stream->io, EV_READ);
+}
+
+/* ---- failures ---- */
+
+static void
+remember_why(struct stream *stream, int error)
+{
+    char text[256];
+
+    if (stream->why != NULL)
+        return;
+    if (stream->ssl != NULL && error == 0)
+        tls_why(stream->ssl, text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%s", strerror(error));
+    stream->why = strdup(text);
+}
+
+const char *
+stream_why(const struct stream *stream)
+{
+    return stream->why != NULL ? stream->why : "connection lost";
+}
+
+static void
+sending_broke(struct stream *stream, int error)
+{
+    remember_why(stream, error);
+    stream->write_over = true;
+    stream->stalled_since = 0;
+    buf_clear(&stream->out, loop_pool(stream->loop));
+}
+
+/* ---- writing ---- */
+
+/* Returns bytes taken, 0 if none now, -1 if sending is over. */
+static ssize_t
+send_some(struct stream *stream, const void *data, size_t len)
+{
+    enum stream_want want;
+    ssize_t n;
+
+    if (stream->ssl != NULL) {
+        n = stream_tls_write(stream->ssl, data, len, &want);
+        stream->write_want = (uint8_t)want;
+        if (n > 0)
+            return n;
+        if (n == STREAM_AGAIN)
+            return 0;
+        sending_broke(stream, 0);
+        return -1;
+    }
+    n = send(stream->io.fd, data, len, MSG_NOSIGNAL);
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
+        return 0;
+    sending_broke(stream, errno);
+    return -1;
+}
+
+/* The same from the queue, several blocks at once where the socket is plain. */
+static ssize_t
+send_queued(struct stream *stream)
+{
+    struct iovec pieces[FLUSH_PIECES];
+    struct msghdr message = {.msg_iov = pieces};
+    ssize_t n;
+
+    message.msg_iovlen = (size_t)buf_peek(&stream->out, pieces, FLUSH_PIECES);
+    if (stream->ssl != NULL || message.msg_iovlen == 1)
+        return send_some(stream, pieces[0].iov_base, pieces[0].iov_len);
+    n = sendmsg(stream->io.fd, &message, MSG_NOSIGNAL);
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
+        return 0;
+    sending_broke(stream, errno);
+    return -1;
+}
+
+static void
+send_fin(struct stream *stream)
+{
+    enum stream_want want;
+
+    if (stream->ssl != NULL) {
+        int result = stream_tls_shutdown(stream->ssl, &want);
+
+        stream->write_want = (uint8_t)want;
+        if (result == STREAM_AGAIN)
+            return;
+        if (result == STREAM_BROKEN) {
+            sending_broke(stream, 0);
+            return;
+        }
+    }
+    stream->fin = FIN_SENT;
+    shutdown(stream->io.fd, SHUT_WR); /* fails only if the peer has gone, which reading tells */
+}
+
+/* Sends what waits, as much as one turn allows. Returns whether anything moved. */
+static bool
+flush(struct stream *stream)
+{
+    bool moved = false;
+    unsigned rounds = stream->ssl != NULL ? FLUSH_PIECES : 1;
+
+    while (buf_len(&stream->out) > 0 && rounds-- > 0) {
+        ssize_t n = send_queued(stream);
+
+        if (n < 0)
+            return true;
+        if (n == 0)
+            return moved;
+        buf_consume(&stream->out, loop_pool(stream->loop), (size_t)n);
+        moved = true;
+        stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream->loop) : 0;
+    }
+    if (buf_len(&stream->out) == 0 && stream->fin == FIN_WANTED) {
+        send_fin(stream);
+        moved = true;
+    }
+    return moved;
+}
+
+int
+stream_write(struct stream *stream, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+
+    assert(stream->fin == FIN_NONE && !stream->closed);
+    if (stream->write_over)
+        return -1;
+    while (len > 0 && buf_len(&stream->out) == 0) {
+        ssize_t n = send_some(stream, at, len);
+
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        at += n;
+        len -= (size_t)n;
+        if (stream->ssl == NULL && len > 0)
+            break; /* a short send says that the socket is full */
+    }
+    if (len == 0)
+        return 0;
+    if (buf_len(&stream->out) == 0)
+        stream->stalled_since = loop_now(stream->loop);
+    if (buf_append(&stream->out, loop_pool(stream->loop), at, len) != 0) {
+        sending_broke(stream, ENOMEM);
+        return -1;
+    }
+    watch(stream);
+    return 0;
+}
+
+size_t
+stream_pending(const struct stream *stream)
+{
+    return buf_len(&stream->out);
+}
+
+double
+stream_stalled_since(const struct stream *stream)
+{
+    return stream->stalled_since;
+}
+
+void
+stream_shutdown(struct stream *stream)
+{
+    if (stream->fin != FIN_NONE || stream->write_over)
+        return;
+    stream->fin = FIN_WANTED;
+    if (buf_len(&stream->out) == 0)
+        send_fin(stream);
+    watch(stream);
+}
+
+bool
+stream_flushed(const struct stream *stream)
+{
+    return !something_to_send(stream);
+}
+
+/* ---- reading ---- */
+
+static ssize_t
+plain_read(struct stream *stream, void *data, size_t len)
+{
+    ssize_t n = recv(stream->io.fd, data, len, 0);
+
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
+        return STREAM_AGAIN;
+    remember_why(stream, errno);
+    return STREAM_BROKEN;
+}
+
+static ssize_t
+tls_read(struct stream *stream, void *data, size_t len)
+{
+    enum stream_want want;
+    ssize_t n = stream_tls_read(stream->ssl, data, len, &want);
+
+    stream->read_want = (uint8_t)want;
+    if (n == STREAM_BROKEN)
+        remember_why(stream, 0);
+    return n;
+}
+
+ssize_t
+stream_read(struct stream *stream, void *data, size_t len)
+{
+    ssize_t n;
+
+    assert(len > 0);
+    if (stream->read_over)
+        return STREAM_AGAIN;
+    n = stream->ssl != NULL ? tls_read(stream, data, len) : plain_read(stream, data, len);
+    if (n == STREAM_END || n == STREAM_BROKEN) {
+        stream->read_over = true;
+        if (n == STREAM_BROKEN && !stream->write_over)
+            sending_broke(stream, 0);
+    }
+    if (n <= 0)
+        watch(stream);
+    return n;
+}
+
+void
+stream_want_read(struct stream *stream, bool on)
+{
+    if (stream->want_read == on)
+        return;
+    stream->want_read = on;
+    watch(stream);
+    if (on)
+        wake_for_decrypted(stream);
+}
+
+bool
+stream_read_over(const struct stream *stream)
+{
+    return stream->read_over;
+}
+
+int
+stream_handshake(struct stream *stream)
+{
+    enum stream_want want;
+    int result;
+
+    if (stream->ssl == NULL)
+        return 1;
+    result = stream_tls_handshake(stream->ssl, &want);
+    stream->read_want = (uint8_t)want;
+    if (result == 1) {
+        stream->read_want = STREAM_WANT_NOTHING;
+    } else if (result == STREAM_BROKEN) {
+        remember_why(stream, 0);
+        stream->read_over = true;
+        sending_broke(stream, 0);
+    }
+    watch(stream);
+    return result == 1 ? 1 : result == STREAM_AGAIN ? 0 : -1;
+}
+
+/* ---- events ---- */
+
+static void
+on_io(struct ev_loop *ev, ev_io *io, int revents)
+{
+    struct stream *stream = container_of(io, struct stream, io);
+    int write_event = stream->write_want == STREAM_WANT_READ ? EV_READ : EV_WRITE;
+    int read_event = stream->read_want == STREAM_WANT_WRITE ? EV_WRITE : EV_READ;
+
+    (void)ev;
+    if ((revents & write_event) != 0 && something_to_send(stream)) {
+        bool moved = flush(stream);
+
+        watch(stream);
+        if (moved)
+            stream->owner->events->progress(stream->owner);
+        if (stream->closed)
+            return;
+    }
+    if ((revents & read_event) == 0 || !stream->want_read || stream->read_over)
+        return;
+    stream->owner->events->readable(stream->owner);
+    if (!stream->closed)
+        wake_for_decrypted(stream);
+}
+
+/* ---- lifetime ---- */
+
+struct stream *
+stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_owner *owner)
+{
+    struct stream *stream = calloc(1, sizeof *stream);
+
+    if (stream == NULL || (ssl != NULL && SSL_set_fd(ssl, fd) != 1)) {
+        log_error(loop_log(loop), "stream", "out of memory");
+        free(stream);
+        return NULL;
+    }
+    ev_io_init(&stream->io, on_io, fd, 0);
+    stream->loop = loop;
+    stream->owner = owner;
+    stream->ssl = ssl;
+    return stream;
+}
+
+static void
+free_stream(struct loop_deferred *deferred)
+{
+    free(container_of(deferred, struct stream, free_later));
+}
+
+void
+stream_close(struct stream *stream)
+{
+    if (stream == NULL || stream->closed)
+        return;
+    stream->closed = true;
+    stream->want_read = false;
+    ev_io_stop(loop_ev(stream->loop), &stream->io);
+    buf_clear(&stream->out, loop_pool(stream->loop));
+    SSL_free(stream->ssl);
+    stream->ssl = NULL;
+    close(stream->io.fd);
+    free(stream->why);
+    stream->why = NULL;
+    loop_defer(stream->loop, &stream->free_later, free_stream);
+}
+
+void
+stream_set_owner(struct stream *stream, struct stream_owner *owner)
+{
+    stream->owner = owner;
+}

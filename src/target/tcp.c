@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target/tcp.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "bridge/endpoint.h"
+#include "conf/conf.h"
+#include "event/loop.h"
+#include "event/timer.h"
+#include "net/stream.h"
+
+struct tcp {
+    struct endpoint endpoint;
+    struct stream_owner owner;
+    struct stream *stream;
+    struct loop *loop;
+    const struct conf_route *route;
+    struct timer timer;
+    double close_by; /* finishing, and all was sent: when to stop waiting for the target's FIN */
+    struct loop_deferred free_later;
+    bool finishing; /* finish() was called */
+    bool ended;     /* the target's FIN or failure was told */
+    bool over;
+};
+
+static struct tcp *
+from_endpoint(const struct endpoint *endpoint)
+{
+    return container_of((struct endpoint *)(uintptr_t)endpoint, struct tcp, endpoint);
+}
+
+/* ---- ending ---- */
+
+static void
+free_tcp(struct loop_deferred *deferred)
+{
+    free(container_of(deferred, struct tcp, free_later));
+}
+
+static void
+release(struct tcp *tcp)
+{
+    tcp->over = true;
+    timer_deinit(&tcp->timer);
+    stream_close(tcp->stream);
+    tcp->stream = NULL;
+    loop_defer(tcp->loop, &tcp->free_later, free_tcp);
+}
+
+static void
+tell_ended(struct tcp *tcp, uint16_t code, const char *reason)
+{
+    if (tcp->ended)
+        return;
+    tcp->ended = true;
+    tcp->endpoint.events->ended(&tcp->endpoint, &(struct ending){ENDER_TARGET, code, reason});
+}
+
+static void
+end(struct tcp *tcp, uint16_t code, const char *reason)
+{
+    char copy[128];
+
+    snprintf(copy, sizeof copy, "%s", reason); /* it may live in the stream */
+    release(tcp);
+    tell_ended(tcp, code, copy);
+    tcp->endpoint.events->gone(&tcp->endpoint);
+}
+
+/* ---- deadlines ---- */
+
+static void
+arm(struct tcp *tcp)
+{
+    double stalled = stream_stalled_since(tcp->stream);
+    double due = tcp->close_by;
+
+    if (stalled != 0 && (due == 0 || stalled + tcp->route->write_timeout < due))
+        due = stalled + tcp->route->write_timeout;
+    timer_set(&tcp->timer, due);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+    struct tcp *tcp = container_of(timer, struct tcp, timer);
+    double now = loop_now(tcp->loop) + 0.001;
+    double stalled = stream_stalled_since(tcp->stream);
+
+    if (stalled != 0 && stalled + tcp->route->write_timeout <= now)
+        end(tcp, 1014, "target takes no data");
+    else if (tcp->close_by != 0 && tcp->close_by <= now)
+        end(tcp, 1014, "target does not end");
+    else
+        arm(tcp);
+}
+
+/* After finish(): is everything said on both sides, and if not, how long to wait. */
+static void
+check_finished(struct tcp *tcp)
+{
+    bool flushed = stream_flushed(tcp->stream);
+
+    if (!tcp->finishing)
+        return;
+    if (flushed && tcp->ended) {
+        end(tcp, 1000, "");
+        return;
+    }
+    /* A target that has ended may or may not read what is left for it; one that reads is waited
+     * for. */
+    if ((flushed || tcp->ended) && tcp->close_by == 0)
+        tcp->close_by = loop_now(tcp->loop) + tcp->route->close_timeout;
+}
+
+/* ---- events ---- */
+
+static void
+on_readable(struct stream_owner *owner)
+{
+    struct tcp *tcp = container_of(owner, struct tcp, owner);
+    size_t room = tcp->endpoint.events->room(&tcp->endpoint);
+    uint8_t *scratch = loop_scratch(tcp->loop);
+    ssize_t n;
+
+    if (room == 0) {
+        stream_want_read(tcp->stream, false);
+        return;
+    }
+    n = stream_read(tcp->stream, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH);
+    if (n > 0) {
+        tcp->endpoint.events->deliver(&tcp->endpoint, scratch, (size_t)n, 0);
+    } else if (n == STREAM_END) {
+        tell_ended(tcp, 1000, "");
+        if (!tcp->over)
+            check_finished(tcp);
+    } else if (n == STREAM_BROKEN) {
+        end(tcp, 1014, stream_why(tcp->stream));
+    }
+}
+
+static void
+on_progress(struct stream_owner *owner)
+{
+    struct tcp *tcp = container_of(owner, struct tcp, owner);
+
+    tcp->endpoint.events->drained(&tcp->endpoint);
+    if (!tcp->over)
+        check_finished(tcp);
+    if (!tcp->over)
+        arm(tcp);
+}
+
+/* ---- for the bridge ---- */
+
+static void
+op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+    bool was_empty = stream_pending(tcp->stream) == 0;
+
+    (void)flags;
+    stream_write(tcp->stream, data, len);
+    if (was_empty && stream_pending(tcp->stream) > 0)
+        arm(tcp);
+}
+
+static size_t
+op_pending(const struct endpoint *endpoint)
+{
+    const struct tcp *tcp = from_endpoint(endpoint);
+
+    return tcp->over ? 0 : stream_pending(tcp->stream);
+}
+
+static void
+op_resume(struct endpoint *endpoint)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+
+    if (!tcp->over)
+        stream_want_read(tcp->stream, true);
+}
+
+static void
+op_finish(struct endpoint *endpoint, const struct ending *ending)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+
+    (void)ending; /* TCP has no words for it */
+    if (tcp->finishing || tcp->over)
+        return;
+    tcp->finishing = true;
+    stream_shutdown(tcp->stream);
+    check_finished(tcp);
+    if (!tcp->over)
+        arm(tcp);
+}
+
+static void
+op_close(struct endpoint *endpoint)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+
+    if (!tcp->over)
+        release(tcp);
+}
+
+struct endpoint *
+tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *route)
+{
+    static const struct endpoint_ops ops = {op_send, op_pending, op_resume, op_finish, op_close};
+    static const struct stream_events events = {on_readable, on_progress};
+    struct tcp *tcp = calloc(1, sizeof *tcp);
+
+    if (tcp == NULL) {
+        log_error(loop_log(loop), "target", "out of memory");
+        return NULL;
+    }
+    tcp->endpoint.ops = &ops;
+    tcp->owner.events = &events;
+    tcp->loop = loop;
+    tcp->route = route;
+    tcp->stream = stream;
+    timer_init(&tcp->timer, loop, on_timer);
+    stream_set_owner(stream, &tcp->owner);
+    return &tcp->endpoint;
+}
