@@ -58,6 +58,12 @@ struct listener_owner {
 
 /* Returns NULL without memory, logged. */
 struct listener *listener_start(struct loop *loop, int fd, struct listener_owner *owner);
+
+/* Accepts what is in the queue already, then has the kernel refuse new connections. listener_stop()
+ * is still to be called. */
+void listener_drain(struct listener *listener);
+
+/* NULL is fine. */
 void listener_stop(struct listener *listener);
 
 #endif

@@ -76,9 +76,17 @@ int stream_write(struct stream *stream, const void *data, size_t len);
 /* Bytes that wait for the socket. */
 size_t stream_pending(const struct stream *stream);
 
-/* Since when (loop_now()) the socket has taken nothing although something waits; 0 if nothing
- * waits. */
-double stream_stalled_since(const struct stream *stream);
+/*
+ * A peer that takes nothing. Writability is a coarse sign of it: with a grown send buffer the
+ * kernel wakes us only when a third of it is free, which a slow but steady reader may not reach for
+ * minutes. So the bytes that the peer has not acknowledged are looked at half-way through the
+ * timeout and at its end.
+ *
+ * stream_write_due() tells when to call stream_takes_nothing() next, 0 if nothing waits; the latter
+ * tells whether the peer has taken nothing for so many seconds while something waited.
+ */
+double stream_write_due(const struct stream *stream, double timeout);
+bool stream_takes_nothing(struct stream *stream, double timeout);
 
 /* Sends FIN (close_notify first on TLS) when what waits is sent. Nothing may be written after. */
 void stream_shutdown(struct stream *stream);

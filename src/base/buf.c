@@ -19,16 +19,23 @@ buf_pool_init(struct buf_pool *pool, unsigned ceiling)
     pool->ceiling = ceiling;
 }
 
-void
-buf_pool_deinit(struct buf_pool *pool)
+static void
+drop_free_blocks(struct buf_pool *pool)
 {
     struct buf_block *block;
 
-    assert(pool->n_borrowed == 0);
     while ((block = pool->free_list) != NULL) {
         pool->free_list = block->next;
         free(block);
     }
+    pool->n_free = 0;
+}
+
+void
+buf_pool_deinit(struct buf_pool *pool)
+{
+    assert(pool->n_borrowed == 0);
+    drop_free_blocks(pool);
 }
 
 static struct buf_block *
@@ -54,8 +61,10 @@ static void
 block_put(struct buf_pool *pool, struct buf_block *block)
 {
     pool->n_borrowed--;
-    if (pool->n_free >= pool->ceiling) {
+    if (pool->n_free >= pool->ceiling || pool->n_borrowed == 0) {
         free(block);
+        if (pool->n_borrowed == 0)
+            drop_free_blocks(pool);
         return;
     }
     block->next = pool->free_list;

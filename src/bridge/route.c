@@ -103,8 +103,7 @@ stream_route(const struct route_context *context, struct exchange *exchange,
         exchange_error(exchange, 405, "Allow: GET\r\n" NO_CACHE, "use GET");
         return;
     }
-    exchange_error(exchange, 426, "Upgrade: websocket\r\nConnection: Upgrade\r\n" NO_CACHE,
-                   "this is a WebSocket route");
+    exchange_error(exchange, 426, "Upgrade: websocket\r\n" NO_CACHE, "this is a WebSocket route");
 }
 
 /* The path below the route; it begins with '/'. */

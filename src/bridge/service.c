@@ -118,6 +118,15 @@ stop_listening(struct service *service)
     }
 }
 
+static void
+drain_listeners(struct service *service)
+{
+    size_t i;
+
+    for (i = 0; i < service->n_ports; i++)
+        listener_drain(service->ports[i].listener);
+}
+
 static double
 longest_close_timeout(const struct conf *conf)
 {
@@ -158,6 +167,7 @@ stop(struct service *service, bool at_once)
         service->stop_by = now;
     } else if (service->stop_by == 0) {
         service->stop_by = now + longest_close_timeout(service->snapshot->conf);
+        drain_listeners(service);
         stop_listening(service);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, "server is stopping");

@@ -127,6 +127,9 @@ framing_line(struct exchange *exchange, char *out, size_t size)
 static const char *
 connection_line(const struct exchange *exchange)
 {
+    /* Upgrade counts for the next hop only, which Connection has to say (RFC 9110 section 7.8). */
+    if (exchange->status == 426)
+        return exchange->close_after ? "Connection: Upgrade, close\r\n" : "Connection: Upgrade\r\n";
     if (exchange->close_after)
         return "Connection: close\r\n";
     return exchange->http10 ? "Connection: keep-alive\r\n" : "";

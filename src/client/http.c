@@ -90,12 +90,11 @@ begin_exchange(struct http *http)
 void
 http_arm(struct http *http)
 {
-    double stalled = stream_stalled_since(http->stream);
-    double due = http->exchange.open ? 0 : http->head_due;
+    double due = stream_write_due(http->stream, http->exchange.write_timeout);
 
     /* An answer on its way is no late request: writing has its own limit. */
-    if (stalled != 0)
-        due = stalled + http->exchange.write_timeout;
+    if (due == 0 && !http->exchange.open)
+        due = http->head_due;
     timer_set(&http->timer, due);
 }
 
@@ -103,21 +102,14 @@ static void
 on_timeout(struct timer *timer)
 {
     struct http *http = container_of(timer, struct http, timer);
-    double now = loop_now(http->loop);
-    double stalled = stream_stalled_since(http->stream);
 
-    if (stalled != 0) {
-        if (now < stalled + http->exchange.write_timeout) {
-            http_arm(http);
-            return;
-        }
+    if (stream_takes_nothing(http->stream, http->exchange.write_timeout)) {
         log_info(loop_log(http->loop), http->name, "client takes nothing: closed");
         client_gone(http);
         return;
     }
-    if (http->exchange.open)
-        return;
-    if (now < http->head_due) {
+    if (stream_pending(http->stream) > 0 || http->exchange.open ||
+        loop_now(http->loop) < http->head_due) {
         http_arm(http);
         return;
     }

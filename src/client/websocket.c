@@ -172,20 +172,12 @@ message_due(const struct websocket *ws)
     return ws->message + ws->route->message_timeout;
 }
 
-static double
-write_due(const struct websocket *ws)
-{
-    double stalled = stream_stalled_since(ws->stream);
-
-    return stalled != 0 ? stalled + ws->route->write_timeout : 0;
-}
-
 static void
 arm(struct websocket *ws)
 {
     double due = sooner(heartbeat_due(ws), message_due(ws));
 
-    due = sooner(due, write_due(ws));
+    due = sooner(due, stream_write_due(ws->stream, ws->route->write_timeout));
     timer_set(&ws->timer, sooner(due, ws->close_by));
 }
 
@@ -200,7 +192,7 @@ on_timer(struct timer *timer)
 {
     struct websocket *ws = container_of(timer, struct websocket, timer);
 
-    if (passed(ws, write_due(ws))) {
+    if (stream_takes_nothing(ws->stream, ws->route->write_timeout)) {
         fail(ws, 1013, "client takes no data");
         return;
     }

@@ -94,8 +94,7 @@ put_variable(struct expansion *expansion, const char *name, size_t len, const ch
     expansion->failed = true;
     conf_mistake(expansion->context, expansion->place,
                  "the environment variable %.*s is not set (${%.*s:-default} gives a default)",
-                 conf_shown(key == NULL ? "" : key), name, conf_shown(key == NULL ? "" : key),
-                 name);
+                 conf_shown(key), key, conf_shown(key), key);
 }
 
 /* At "${". */

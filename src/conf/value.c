@@ -95,16 +95,15 @@ conf_value_size(const struct conf_key *key, const char *text, size_t *value)
 bool
 conf_value_duration(const struct conf_key *key, const char *text, double *value)
 {
-    uint64_t milliseconds;
+    uint64_t milliseconds = 0;
+    double seconds;
 
-    if (takes_word(key, text)) {
-        *value = 0;
-        return true;
-    }
-    if (!take_scaled(durations, text, &milliseconds) ||
-        !in_range(key, (double)milliseconds / 1000.0))
+    if (strcmp(text, "0") != 0 && !take_scaled(durations, text, &milliseconds))
         return false;
-    *value = (double)milliseconds / 1000.0;
+    seconds = (double)milliseconds / 1000.0;
+    if (!in_range(key, seconds) && !(milliseconds == 0 && takes_word(key, "0")))
+        return false;
+    *value = seconds;
     return true;
 }
 

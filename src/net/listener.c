@@ -69,18 +69,14 @@ hand_over(struct listener *listener, int fd, const struct addr *peer)
 }
 
 static void
-on_readable(struct ev_loop *ev, ev_io *io, int revents)
+accept_batch(struct listener *listener, unsigned left)
 {
-    struct listener *listener = container_of(io, struct listener, io);
     struct addr peer;
-    unsigned left = LISTENER_BATCH;
     int fd;
 
-    (void)ev;
-    (void)revents;
     while (left-- > 0 && !listener->stopped) {
         peer.len = sizeof peer.storage;
-        fd = accept4(io->fd, (struct sockaddr *)&peer.storage, &peer.len,
+        fd = accept4(listener->io.fd, (struct sockaddr *)&peer.storage, &peer.len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             hand_over(listener, fd, &peer);
@@ -91,6 +87,21 @@ on_readable(struct ev_loop *ev, ev_io *io, int revents)
             return;
         }
     }
+}
+
+static void
+on_readable(struct ev_loop *ev, ev_io *io, int revents)
+{
+    (void)ev;
+    (void)revents;
+    accept_batch(container_of(io, struct listener, io), LISTENER_BATCH);
+}
+
+void
+listener_drain(struct listener *listener)
+{
+    accept_batch(listener, LISTENER_BACKLOG);
+    shutdown(listener->io.fd, SHUT_RDWR);
 }
 
 struct listener *

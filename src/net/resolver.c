@@ -199,25 +199,36 @@ queue_ready(struct resolver *resolver, struct resolver_query *query)
     timer_set(&resolver->deliver, loop_now(resolver->loop));
 }
 
+/* Gives back the reference that was held while it was in flight. */
+static void
+complete(struct answer *answer, enum resolver_result result, double ttl)
+{
+    struct resolver *resolver = answer->resolver;
+
+    answer->in_flight = false;
+    answer->result = result;
+    answer->expires =
+        loop_now(resolver->loop) + (result == RESOLVER_OK ? ttl : (double)TTL_FAILURE);
+    touch(answer);
+    while (!list_empty(&answer->waiting))
+        queue_ready(resolver, container_of(answer->waiting.next, struct resolver_query, link));
+    answer_put(answer);
+}
+
 static void
 answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct answer *answer = cookie;
-    struct resolver *resolver = answer->resolver;
+    enum resolver_result result =
+        status == ARES_SUCCESS ? take_addresses(answer, info) : result_of(status);
+    double ttl = status == ARES_SUCCESS ? lifetime(info) : TTL_FAILURE;
 
     (void)timeouts;
-    answer->in_flight = false;
-    answer->result = status == ARES_SUCCESS ? take_addresses(answer, info) : result_of(status);
-    answer->expires =
-        loop_now(resolver->loop) + (answer->result == RESOLVER_OK ? lifetime(info) : TTL_FAILURE);
-    touch(answer);
     if (info != NULL)
         ares_freeaddrinfo(info);
-    log_debug(loop_log(resolver->loop), "resolver", "%s: IPv%c: %u addresses, %s", answer->key + 1,
-              answer->key[0], answer->n_addresses, ares_strerror(status));
-    while (!list_empty(&answer->waiting))
-        queue_ready(resolver, container_of(answer->waiting.next, struct resolver_query, link));
-    answer_put(answer);
+    log_debug(loop_log(answer->resolver->loop), "resolver", "%s: IPv%c: %u addresses, %s",
+              answer->key + 1, answer->key[0], answer->n_addresses, ares_strerror(status));
+    complete(answer, result, ttl);
 }
 
 /* Only what is ready now: what the callbacks add comes in the next turn. */
@@ -299,14 +310,40 @@ find_answer(struct resolver *resolver, const char *key, int family, bool *fresh)
     return answer_new(resolver, key, family);
 }
 
+/* Name servers are not to be asked for it (RFC 6761 section 6.3); c-ares 1.18 knows that too, but
+ * loses memory each time when /etc/hosts has it for the other family only. */
+static bool
+is_localhost(const char *name)
+{
+    return strcmp(name, "localhost") == 0 || strcmp(name, "localhost.") == 0;
+}
+
 static void
-ask_servers(struct resolver *resolver, struct answer *answer)
+answer_localhost(struct answer *answer)
+{
+    answer->addresses = calloc(1, sizeof *answer->addresses);
+    if (answer->addresses == NULL) {
+        complete(answer, RESOLVER_FAILED, TTL_FAILURE);
+        return;
+    }
+    answer->n_addresses = 1;
+    addr_from_ip(answer->addresses, answer->family == AF_INET6 ? "::1" : "127.0.0.1", 0);
+    complete(answer, RESOLVER_OK, TTL_MAX);
+}
+
+static void
+find_out(struct resolver *resolver, struct answer *answer)
 {
     /* Sorting would connect a socket to each address; whoever asks, races them (dial.h). */
     struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = answer->family, .ai_socktype = SOCK_STREAM};
+    const char *name = answer->key + 1;
 
-    ares_getaddrinfo(resolver->io.channel, answer->key + 1, NULL, &hints, answered, answer);
+    if (is_localhost(name)) {
+        answer_localhost(answer);
+        return;
+    }
+    ares_getaddrinfo(resolver->io.channel, name, NULL, &hints, answered, answer);
     resolver_io_asked(&resolver->io);
 }
 
@@ -333,7 +370,7 @@ resolver_ask(struct resolver *resolver, struct resolver_query *query, const char
     if (answer->in_flight) {
         list_add(&answer->waiting, &query->link);
         if (fresh)
-            ask_servers(resolver, answer);
+            find_out(resolver, answer);
     } else {
         touch(answer);
         queue_ready(resolver, query);

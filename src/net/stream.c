@@ -4,10 +4,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <linux/sockios.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,8 +36,10 @@ struct stream {
     struct stream_owner *owner;
     SSL *ssl;
     struct buf out;
-    double stalled_since;
-    char *why; /* allocated with the first failure */
+    double stalled_since; /* when the socket last took anything while something waited; 0: nothing
+                             waits */
+    int stalled_out;      /* unacknowledged() at the last look since then; -1: not looked yet */
+    char *why;            /* allocated with the first failure */
     struct loop_deferred free_later;
     uint8_t fin;        /* enum fin_state */
     uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
@@ -182,6 +186,13 @@ send_fin(struct stream *stream)
     shutdown(stream->io.fd, SHUT_WR); /* fails only if the peer has gone, which reading tells */
 }
 
+static void
+note_progress(struct stream *stream)
+{
+    stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream->loop) : 0;
+    stream->stalled_out = -1;
+}
+
 /* Sends what waits, as much as one turn allows. Returns whether anything moved. */
 static bool
 flush(struct stream *stream)
@@ -198,7 +209,7 @@ flush(struct stream *stream)
             return moved;
         buf_consume(&stream->out, loop_pool(stream->loop), (size_t)n);
         moved = true;
-        stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream->loop) : 0;
+        note_progress(stream);
     }
     if (buf_len(&stream->out) == 0 && stream->fin == FIN_WANTED) {
         send_fin(stream);
@@ -211,6 +222,7 @@ int
 stream_write(struct stream *stream, const void *data, size_t len)
 {
     const uint8_t *at = data;
+    bool was_empty;
 
     assert(stream->fin == FIN_NONE && !stream->closed);
     if (stream->write_over)
@@ -229,12 +241,13 @@ stream_write(struct stream *stream, const void *data, size_t len)
     }
     if (len == 0)
         return 0;
-    if (buf_len(&stream->out) == 0)
-        stream->stalled_since = loop_now(stream->loop);
+    was_empty = buf_len(&stream->out) == 0;
     if (buf_append(&stream->out, loop_pool(stream->loop), at, len) != 0) {
         sending_broke(stream, ENOMEM);
         return -1;
     }
+    if (was_empty)
+        note_progress(stream);
     watch(stream);
     return 0;
 }
@@ -245,10 +258,41 @@ stream_pending(const struct stream *stream)
     return buf_len(&stream->out);
 }
 
-double
-stream_stalled_since(const struct stream *stream)
+/* Bytes that were sent or wait in the kernel, but that the peer has not acknowledged. */
+static int
+unacknowledged(const struct stream *stream)
 {
-    return stream->stalled_since;
+    int bytes;
+
+    return ioctl(stream->io.fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+double
+stream_write_due(const struct stream *stream, double timeout)
+{
+    if (stream->stalled_since == 0)
+        return 0;
+    return stream->stalled_since + (stream->stalled_out < 0 ? timeout / 2 : timeout);
+}
+
+bool
+stream_takes_nothing(struct stream *stream, double timeout)
+{
+    double due = stream_write_due(stream, timeout);
+    int out;
+
+    if (due == 0 || loop_now(stream->loop) + 0.001 < due)
+        return false;
+    out = unacknowledged(stream);
+    if (stream->stalled_out < 0) {
+        stream->stalled_out = out;
+        return false;
+    }
+    if (out >= stream->stalled_out)
+        return true;
+    stream->stalled_since = loop_now(stream->loop);
+    stream->stalled_out = out;
+    return false;
 }
 
 void

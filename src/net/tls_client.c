@@ -11,6 +11,10 @@
 #include "net/addr.h"
 #include "net/tls_context.h"
 
+enum {
+    NAME_MAX_BYTES = 253, /* of a host, RFC 1035 section 3.1 */
+};
+
 struct client {
     SSL_CTX *context;  /* NULL: the target is not TLS */
     char *server_name; /* for SNI; NULL: a numeric address */
@@ -39,6 +43,15 @@ is_numeric(const char *host)
     struct addr addr;
 
     return addr_from_ip(&addr, host, 0) == 0;
+}
+
+/* OpenSSL takes an empty name as none, which matches every certificate, and none over 255 bytes. */
+static bool
+is_name(const char *host)
+{
+    size_t len = strlen(host);
+
+    return len > 0 && len <= NAME_MAX_BYTES;
 }
 
 static bool
@@ -115,10 +128,12 @@ init_client(const struct conf *conf, struct tls_clients *clients, size_t index,
         free(host);
         return;
     }
+    if (!numeric && !is_name(host))
+        conf_report_add(report, route->line, "[route %s] target: expected a host, got \"%s\"",
+                        route->name, host);
     if (route->tls_verify) {
         if (!expect_host(client->context, host, numeric))
-            conf_report_add(report, route->line, "[route %s] target: %s can be in no certificate",
-                            route->name, host);
+            conf_report_add(report, route->line, "[route %s]: out of memory", route->name);
         set_anchors(conf, clients, index, report);
     }
     if (numeric)

@@ -3,6 +3,12 @@
 
 #include "proto/utf8.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+enum { BLOCK = 64 };
+
 /* What the next byte has to be. The second byte of some sequences has a narrower range than the
  * others. */
 enum {
@@ -55,15 +61,33 @@ high_bits(const uint8_t *at)
     return word & 0x8080808080808080u;
 }
 
+static bool
+block_is_ascii(const uint8_t *at)
+{
+#ifdef __SSE2__
+    const __m128i *block = (const __m128i *)(const void *)at;
+    __m128i any =
+        _mm_or_si128(_mm_or_si128(_mm_loadu_si128(block), _mm_loadu_si128(block + 1)),
+                     _mm_or_si128(_mm_loadu_si128(block + 2), _mm_loadu_si128(block + 3)));
+
+    return _mm_movemask_epi8(any) == 0;
+#else
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < BLOCK; i += 8)
+        any |= high_bits(at + i);
+    return any == 0;
+#endif
+}
+
 /* How many bytes of ASCII data begins with, in whole words; most texts are nothing else. */
 static size_t
 skip_ascii(const uint8_t *data, size_t len)
 {
     size_t i = 0;
 
-    while (len - i >= 32 && !(high_bits(data + i) | high_bits(data + i + 8) |
-                              high_bits(data + i + 16) | high_bits(data + i + 24)))
-        i += 32;
+    while (len - i >= BLOCK && block_is_ascii(data + i))
+        i += BLOCK;
     while (len - i >= 8 && !high_bits(data + i))
         i += 8;
     return i;

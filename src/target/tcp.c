@@ -76,11 +76,11 @@ end(struct tcp *tcp, uint16_t code, const char *reason)
 static void
 arm(struct tcp *tcp)
 {
-    double stalled = stream_stalled_since(tcp->stream);
+    double write_due = stream_write_due(tcp->stream, tcp->route->write_timeout);
     double due = tcp->close_by;
 
-    if (stalled != 0 && (due == 0 || stalled + tcp->route->write_timeout < due))
-        due = stalled + tcp->route->write_timeout;
+    if (write_due != 0 && (due == 0 || write_due < due))
+        due = write_due;
     timer_set(&tcp->timer, due);
 }
 
@@ -89,9 +89,8 @@ on_timer(struct timer *timer)
 {
     struct tcp *tcp = container_of(timer, struct tcp, timer);
     double now = loop_now(tcp->loop) + 0.001;
-    double stalled = stream_stalled_since(tcp->stream);
 
-    if (stalled != 0 && stalled + tcp->route->write_timeout <= now)
+    if (stream_takes_nothing(tcp->stream, tcp->route->write_timeout))
         end(tcp, 1014, "target takes no data");
     else if (tcp->close_by != 0 && tcp->close_by <= now)
         end(tcp, 1014, "target does not end");
