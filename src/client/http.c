@@ -58,6 +58,19 @@ end_gently(struct http *http)
     linger_start(http->lingers, stream, LINGER_SECONDS);
 }
 
+/* Ends a connection between two requests: where nothing is under way, nothing has to be waited for.
+ */
+static void
+end_unasked(struct http *http)
+{
+    if (http->held_len > 0 || !stream_flushed(http->stream)) {
+        end_gently(http);
+        return;
+    }
+    stream_shutdown(http->stream); /* close_notify, on TLS */
+    http_end(http);
+}
+
 /* The client went away; whoever is at work on an answer is told. */
 static void
 client_gone(struct http *http)
@@ -114,7 +127,7 @@ on_timeout(struct timer *timer)
         return;
     }
     if (http->held_len == 0) { /* it asked for nothing: a connection opened in advance, or kept */
-        end_gently(http);
+        end_unasked(http);
         return;
     }
     begin_exchange(http);
@@ -388,7 +401,7 @@ http_drain_all(struct http_set *set)
         http->draining = true;
         http->exchange.close_after = true;
         if (!http->exchange.open)
-            end_gently(http);
+            end_unasked(http);
     }
 }
 
