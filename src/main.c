@@ -15,6 +15,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/stats.h"
+#include "admin/usage.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "bridge/service.h"
@@ -24,8 +26,6 @@
 #include "event/signals.h"
 #include "event/worker.h"
 #include "net/listener.h"
-#include "stats.h"
-#include "usage.h"
 
 enum status {
     STATUS_DONE = 0,

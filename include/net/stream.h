@@ -88,6 +88,13 @@ size_t stream_pending(const struct stream *stream);
 double stream_write_due(const struct stream *stream, double timeout);
 bool stream_takes_nothing(struct stream *stream, double timeout);
 
+/*
+ * TCP_USER_TIMEOUT: how long bytes that were sent may stay unacknowledged. What the kernel has
+ * taken waits nowhere that we could see, so this is for sides on which no heartbeat watches. No
+ * effect on unix sockets.
+ */
+void stream_set_user_timeout(struct stream *stream, double seconds);
+
 /* Sends FIN (close_notify first on TLS) when what waits is sent. Nothing may be written after. */
 void stream_shutdown(struct stream *stream);
 

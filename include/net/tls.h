@@ -58,6 +58,9 @@ SSL *tls_accept(struct tls *tls);
  */
 SSL *tls_connect(struct tls *tls, size_t route_index);
 
+/* A connection that no stream has taken. NULL is fine. */
+void tls_free(SSL *ssl);
+
 /* Why the last operation on ssl failed, in a few words, e.g. "certificate verify failed:
  * self-signed certificate". To be called next after it, as errno is looked at if OpenSSL has
  * nothing to say. Clears the error queue. */

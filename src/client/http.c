@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/log.h"
 #include "client/http_connection.h"
 #include "net/linger.h"
+#include "net/tls.h"
 
 #define LINGER_SECONDS        5.0
 #define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
@@ -365,7 +365,7 @@ http_accept(const struct http_options *options)
     }
     if (http == NULL || http->stream == NULL) {
         log_error(loop_log(options->loop), "http", "out of memory");
-        SSL_free(options->ssl);
+        tls_free(options->ssl);
         close(options->fd);
         free(http);
         return -1;

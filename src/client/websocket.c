@@ -492,6 +492,8 @@ websocket_open(const struct websocket_options *options)
     ws->client_ended = taken.ended;
     len = ws_handshake_answer(options->handshake, answer, sizeof answer);
     assert(len > 0);
+    if (ws->route->heartbeat == 0)
+        stream_set_user_timeout(ws->stream, ws->route->write_timeout);
     stream_write(ws->stream, answer, len);
     return &ws->endpoint;
 }

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -58,13 +56,9 @@ on_pause_over(struct timer *timer)
 static void
 hand_over(struct listener *listener, int fd, const struct addr *peer)
 {
-    int on = 1;
-
     if (listener->starved)
         log_info(loop_log(listener->loop), "listener", "accepting again");
     listener->starved = false;
-    if (peer->storage.ss_family != AF_UNIX)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     listener->owner->accepted(listener->owner, fd, peer);
 }
 

@@ -4,7 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <limits.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -293,6 +296,16 @@ stream_takes_nothing(struct stream *stream, double timeout)
     stream->stalled_since = loop_now(stream->loop);
     stream->stalled_out = out;
     return false;
+}
+
+void
+stream_set_user_timeout(struct stream *stream, double seconds)
+{
+    double milliseconds = seconds * 1000;
+    unsigned value = milliseconds < INT_MAX ? (unsigned)milliseconds : INT_MAX;
+
+    /* Fails on unix sockets, whose peer cannot vanish silently. */
+    setsockopt(stream->io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
 
 void

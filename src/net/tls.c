@@ -121,3 +121,9 @@ tls_library_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);
 }
+
+void
+tls_free(SSL *ssl)
+{
+    SSL_free(ssl);
+}

@@ -5,7 +5,7 @@
  *   chunk      payload ◄──┘◄─────────┘               the first stays in place, the others move down
  * to it
  *
- * Unmasking writes every byte anyhow, so the move costs nothing.
+ * Unmasking writes every byte anyhow, so the move costs nothing. Encoding is in ws_encode.c.
  */
 #include <endian.h>
 #include <string.h>
@@ -19,7 +19,6 @@ enum {
     MASKED = 0x80,
     LENGTH = 0x7f,
     LENGTH_16 = 126,
-    LENGTH_64 = 127,
 };
 
 static bool
@@ -359,93 +358,4 @@ ws_decode(struct ws_decoder *decoder, uint8_t *in, size_t len, struct ws_chunk *
             break;
     }
     return at - in;
-}
-
-/* ---- encoding ---- */
-
-size_t
-ws_encode_header(uint8_t *out, uint64_t len, enum ws_opcode opcode, bool fin, const uint8_t *key)
-{
-    size_t size = 2;
-
-    out[0] = (fin ? FIN : 0) | opcode;
-    if (len < LENGTH_16) {
-        out[1] = len;
-    } else if (len <= UINT16_MAX) {
-        uint16_t big = htobe16(len);
-
-        out[1] = LENGTH_16;
-        memcpy(out + 2, &big, sizeof big);
-        size += sizeof big;
-    } else {
-        uint64_t big = htobe64(len);
-
-        out[1] = LENGTH_64;
-        memcpy(out + 2, &big, sizeof big);
-        size += sizeof big;
-    }
-    if (key) {
-        out[1] |= MASKED;
-        memcpy(out + size, key, 4);
-        size += 4;
-    }
-    return size;
-}
-
-size_t
-ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode)
-{
-    size_t size = len < LENGTH_16 ? 2 : len <= UINT16_MAX ? 4 : WS_SERVER_HEADER_MAX;
-
-    return ws_encode_header(payload - size, len, opcode, true, NULL);
-}
-
-/* ---- Close ---- */
-
-static bool
-code_allowed(uint16_t code)
-{
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-           (code >= 3000 && code <= 4999);
-}
-
-uint16_t
-ws_close_parse(const uint8_t *payload, size_t len, uint16_t *code, const char **reason,
-               size_t *reason_len)
-{
-    *code = WS_CODE_NONE;
-    *reason = (const char *)payload;
-    *reason_len = 0;
-    if (len == 0)
-        return 0;
-    if (len == 1)
-        return 1002;
-    *code = payload[0] << 8 | payload[1];
-    if (!code_allowed(*code))
-        return 1002;
-    if (!utf8_valid(payload + 2, len - 2))
-        return 1007;
-    *reason = (const char *)payload + 2;
-    *reason_len = len - 2;
-    return 0;
-}
-
-size_t
-ws_close_build(uint8_t *out, uint16_t code, const char *reason)
-{
-    const uint8_t *text = (const uint8_t *)reason;
-    struct utf8 utf8 = {0};
-    size_t len;
-
-    if (code == WS_CODE_NONE || code == WS_CODE_LOST)
-        return 0;
-    out[0] = code >> 8;
-    out[1] = code & 0xff;
-    if (!reason)
-        return 2;
-    /* A reason from a target may be anything; sending it would make the fault ours. */
-    len = utf8_take(&utf8, text, strnlen(reason, WS_CONTROL_MAX - 2));
-    len -= utf8_cut(text, len);
-    memcpy(out + 2, text, len);
-    return 2 + len;
 }

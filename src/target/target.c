@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/target.h"
 
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,7 @@ target_cancel(struct target_opening *opening)
         return;
     dial_cancel(opening->dial);
     stream_close(opening->stream);
-    SSL_free(opening->ssl);
+    tls_free(opening->ssl);
     timer_deinit(&opening->timer);
     loop_defer(opening->loop, &opening->free_later, free_opening);
 }

@@ -227,5 +227,6 @@ tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *rout
     tcp->stream = stream;
     timer_init(&tcp->timer, loop, on_timer);
     stream_set_owner(stream, &tcp->owner);
+    stream_set_user_timeout(stream, route->write_timeout);
     return &tcp->endpoint;
 }

@@ -9,8 +9,8 @@
  *
  * Thread:    main's; the counting itself is on the workers.
  */
-#ifndef CULVERT_STATS_H
-#define CULVERT_STATS_H
+#ifndef CULVERT_ADMIN_STATS_H
+#define CULVERT_ADMIN_STATS_H
 
 #include <stdbool.h>
 #include <stddef.h>

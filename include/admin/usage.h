@@ -2,8 +2,8 @@
 /*
  * usage -- what --help and --version print.
  */
-#ifndef CULVERT_USAGE_H
-#define CULVERT_USAGE_H
+#ifndef CULVERT_ADMIN_USAGE_H
+#define CULVERT_ADMIN_USAGE_H
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "usage.h"
+#include "admin/usage.h"
 
 #include "event/loop.h"
 #include "net/resolver.h"
