@@ -8,12 +8,14 @@
  *                   interleaved        →  first that connects wins, the rest is closed
  *
  * If A answers first, AAAA is given 50 ms more (section 3). At most DIAL_ATTEMPTS_MAX addresses are
- * tried at all.
+ * tried at all. A TCP connection that turns out to be its own peer counts as refused. A unix socket
+ * whose backlog is full is tried again until the time is over.
  *
  * Thread:    on the loop's thread.
  * Lifetime:  dial_start() to the callback or dial_cancel(), whichever is first.
- * Ownership: the callback gets the descriptor, connected, non-blocking, close-on-exec, TCP_NODELAY
- * and keep-alive set.
+ * Ownership: the callback gets the descriptor, connected, non-blocking, close-on-exec; on TCP with
+ * TCP_NODELAY and with keep-alive (a probe after 60 s of silence, lost after 4, 15 s apart). It must
+ * not call dial_cancel().
  */
 #ifndef CULVERT_NET_DIAL_H
 #define CULVERT_NET_DIAL_H
@@ -50,14 +52,15 @@ struct dial_owner {
 
 struct dial_options {
     struct loop *loop;
-    struct resolver *resolver;
-    const char *host; /* name or numeric address; NULL with path. Copied */
+    struct resolver *resolver; /* only names need it */
+    const char *host; /* name or numeric address, an IPv6 one without brackets, perhaps with a
+                         scope; NULL with path. Copied */
     const char *path; /* unix socket. Copied */
     uint16_t port;
     double timeout; /* seconds for everything together */
 };
 
-/* Returns NULL without memory or descriptors, logged. */
+/* Returns NULL without memory, logged; without descriptors the callback gets DIAL_FAILED. */
 struct dial *dial_start(const struct dial_options *options, struct dial_owner *owner);
 
 /* The callback will not come. NULL is fine. */

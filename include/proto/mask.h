@@ -17,7 +17,8 @@
 /*
  * Writes len bytes of src, masked with key, to dst. dst may equal src or lie below it, overlapping
  * (dst < src: the way that payloads of small frames are moved together); it must not lie above src
- * within its length. phase (0..3) is the position of src[0] in the key.
+ * within its length. phase (0..3) is the position of src[0] in the key. The key is read before
+ * anything is written: it may lie where dst will be, as it does in a frame.
  */
 void mask_copy(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t key[4], unsigned phase);
 

@@ -219,13 +219,15 @@ static void
 answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
 {
     struct answer *answer = cookie;
-    enum resolver_result result =
-        status == ARES_SUCCESS ? take_addresses(answer, info) : result_of(status);
-    double ttl = status == ARES_SUCCESS ? lifetime(info) : TTL_FAILURE;
+    enum resolver_result result = result_of(status);
+    double ttl = TTL_FAILURE;
 
     (void)timeouts;
-    if (info != NULL)
+    if (status == ARES_SUCCESS) {
+        result = take_addresses(answer, info);
+        ttl = lifetime(info);
         ares_freeaddrinfo(info);
+    }
     log_debug(loop_log(answer->resolver->loop), "resolver", "%s: IPv%c: %u addresses, %s",
               answer->key + 1, answer->key[0], answer->n_addresses, ares_strerror(status));
     complete(answer, result, ttl);

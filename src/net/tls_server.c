@@ -70,14 +70,15 @@ unreadable(struct conf_report *report, const struct conf_tls *section, unsigned 
 
 /* ---- certificate and key ---- */
 
-/* Without this OpenSSL would ask on the terminal. */
+/* Notes that a passphrase is needed. Without this, OpenSSL would ask for it on the terminal. */
 static int
-no_passphrase(char *out, int size, int writing, void *cookie)
+no_passphrase(char *out, int size, int writing, void *needed)
 {
     (void)out;
     (void)size;
     (void)writing;
-    (void)cookie;
+    if (needed != NULL)
+        *(bool *)needed = true;
     return -1;
 }
 
@@ -90,22 +91,38 @@ is_mismatch(unsigned long error)
            (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
 }
 
+static bool
+use_key(SSL_CTX *context, const char *path, bool *passphrase)
+{
+    bool ok;
+
+    SSL_CTX_set_default_passwd_cb_userdata(context, passphrase);
+    ok = SSL_CTX_use_PrivateKey_file(context, path, SSL_FILETYPE_PEM) == 1 &&
+         SSL_CTX_check_private_key(context) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    return ok;
+}
+
 static void
 load_key(SSL_CTX *context, const struct conf_tls *section, struct conf_report *report)
 {
+    bool passphrase = false;
     char what[512];
 
-    if (SSL_CTX_use_PrivateKey_file(context, section->private_key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(context) == 1)
+    if (use_key(context, section->private_key, &passphrase))
         return;
-    if (!is_mismatch(ERR_peek_error())) {
-        unreadable(report, section, section->private_key_line, "private_key",
-                   "a PEM private key without a passphrase", section->private_key);
+    if (passphrase)
+        snprintf(what, sizeof what, "expected a key without a passphrase: %s",
+                 section->private_key);
+    else if (is_mismatch(ERR_peek_error()))
+        snprintf(what, sizeof what, "%s does not belong to the certificate %s",
+                 section->private_key, section->certificate);
+    else {
+        unreadable(report, section, section->private_key_line, "private_key", "a PEM private key",
+                   section->private_key);
         return;
     }
     ERR_clear_error();
-    snprintf(what, sizeof what, "%s does not belong to the certificate %s", section->private_key,
-             section->certificate);
     mistake(report, section, section->private_key_line, "private_key", what);
 }
 
@@ -118,7 +135,6 @@ load_certificate(SSL_CTX *context, const struct conf_tls *section, struct conf_r
         mistake(report, section, section->private_key_line, "private_key", "expected a file");
     if (section->certificate == NULL || section->private_key == NULL)
         return;
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(context, section->certificate) != 1) {
         unreadable(report, section, section->certificate_line, "certificate",
                    "a file of PEM certificates", section->certificate);
@@ -325,6 +341,7 @@ make_context(const struct conf_tls *section, const struct conf_tls *rules,
         SSL_CTX_free(context);
         return NULL;
     }
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     load_certificate(context, section, report);
     return context;
 }
