@@ -326,6 +326,9 @@ take_down(struct culvert *culvert)
     for (i = 0; i < culvert->n_crews; i++)
         worker_join(culvert->crews[i].worker);
     for (i = 0; i < culvert->n_crews; i++) {
+        if (culvert->crews[i].loop != NULL)
+            loop_deliver(
+                culvert->crews[i].loop); /* a second order to stop may have come too late */
         service_free(culvert->crews[i].service);
         loop_free(culvert->crews[i].loop);
     }

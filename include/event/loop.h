@@ -33,6 +33,12 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/*
+ * After loop_run() has returned: delivers what was posted since. To be called while those whom messages may name
+ * still exist.
+ */
+void loop_deliver(struct loop *loop);
+
 /* Monotonic seconds, as of the beginning of this turn. */
 double loop_now(const struct loop *loop);
 

@@ -24,11 +24,9 @@ enum {
     HTTP1_TARGET_MAX = 8192, /* bytes of the request target; more: 414 */
     HTTP1_METHOD_MAX = 32,   /* bytes of the method; more: 400 */
     HTTP1_NAME_MAX = 256,    /* bytes of a header name; more: 431 */
-    HTTP1_LEADING_MAX =
-        2, /* empty lines before the request line (RFC 9112 section 2.2); more: 400 */
-    HTTP1_HEAD_MAX =
-        65536, /* the highest head_max: the packaged parser has a fixed limit of 80 KiB */
-    HTTP1_EXTRA_MAX = 4096, /* bytes of a body's chunk extensions and trailers */
+    HTTP1_LEADING_MAX = 2,   /* empty lines before the request line; more: 400 */
+    HTTP1_HEAD_MAX = 65536,  /* the highest head_max; the packaged parser's own is 80 KiB */
+    HTTP1_EXTRA_MAX = 4096,  /* bytes of a body's chunk extensions and trailers; more: 400 */
 };
 
 enum http1_result {
@@ -38,7 +36,7 @@ enum http1_result {
 };
 
 struct http1_error {
-    int status;      /* 400, 414, 417, 431, 501, 505 */
+    int status;      /* 400, 414, 417, 426 (ws_handshake), 431, 501, 505 */
     const char *why; /* static */
 };
 
@@ -49,16 +47,19 @@ struct http1_scan {
     size_t head_max; /* whole head, request line included; more: 431 */
     struct http1_error error;
     uint16_t lines;    /* header lines so far */
-    uint16_t line_len; /* of the request target, for its own limit */
+    uint16_t line_len; /* of the current method, target, name or value */
     uint8_t state;
-    uint8_t leading; /* empty lines before the request line, at most 2 (RFC 9112 section 2.2) */
+    uint8_t leading; /* empty lines before the request line (RFC 9112 section 2.2) */
 };
 
+/* A head_max above HTTP1_HEAD_MAX counts as that. */
 void http1_scan_init(struct http1_scan *scan, size_t head_max);
 
 /*
- * Looks at the next len bytes of a head. On HTTP1_DONE, *used is how many of them belong to it;
- * otherwise it is len. Each byte is looked at once, however the head is cut.
+ * Looks at the next len bytes of a head. On HTTP1_DONE, *used is how many of them belong to it; on
+ * HTTP1_MORE it is len; on HTTP1_ERROR it is where the fault was seen. Each byte is looked at once,
+ * and the result does not depend on how the head is cut. When head_max bytes were seen and the head
+ * is not complete, that is 431 at once, not HTTP1_MORE: a buffer of that size could not go on.
  */
 enum http1_result http1_scan(struct http1_scan *scan, const char *data, size_t len, size_t *used);
 
@@ -141,7 +142,8 @@ int http1_path_decode(struct span path, char *out);
 /*
  * Finds key in a raw query and percent-decodes its value once into out (size bytes,
  * NUL-terminated); '+' stays '+'. Returns 1 if found, 0 if not, -1 if the escape is broken, the
- * value is NUL-bearing, not UTF-8 or does not fit, or key comes twice.
+ * value is NUL-bearing, not UTF-8 or does not fit, or key comes twice. Keys are compared decoded,
+ * so that no spelling hides one; pairs are separated by '&' alone.
  */
 int http1_query_get(struct span query, const char *key, char *out, size_t size);
 
@@ -162,8 +164,9 @@ void http1_body_init(struct http1_body *body, const struct http1_request *reques
  * Decodes the next bytes of a body in place: *used tells how many were taken; data_at/data_len is
  * the decoded piece inside data, perhaps empty. HTTP1_DONE when the body is complete (bytes after
  * *used belong to the next request). Call again with the rest while *used < len and the result is
- * HTTP1_MORE. Chunk sizes above 2^63-1, bare LF, malformed extensions, more than 4 KiB of
- * extensions and trailers: HTTP1_ERROR.
+ * HTTP1_MORE. Chunk sizes above 2^63-1, bare LF, malformed extensions (white space around them
+ * counts as that), more than HTTP1_EXTRA_MAX bytes of extensions and trailers: HTTP1_ERROR.
+ * Trailers are checked and dropped.
  */
 enum http1_result http1_body(struct http1_body *body, char *data, size_t len, size_t *used,
                              char **data_at, size_t *data_len);

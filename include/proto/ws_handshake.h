@@ -33,10 +33,10 @@ enum ws_upgrade ws_upgrade(const struct http1_request *request);
  * allows, in any order: the first of the client's that is on it is chosen (names compare exactly).
  * Refused with 400: another method than GET, HTTP/1.0, no `upgrade` among the tokens of Connection,
  * a body, Key missing, doubled or not base64 of 16 bytes, malformed Sec-WebSocket-Protocol (not
- * tokens, the same twice); none in common if required is true. With 426 (the answer needs
- * Sec-WebSocket-Version: 13): Version missing or another (two Version headers: 400).
- * Sec-WebSocket-Extensions must parse (400) and is otherwise ignored: none is on offer. Returns 0,
- * or -1 with handshake->error set.
+ * tokens, the same twice, more than 64); none in common if required is true. With 426 (the answer
+ * needs Sec-WebSocket-Version: 13): Version missing or another (two Version headers: 400).
+ * Sec-WebSocket-Extensions must parse (400) and is otherwise ignored: none is on offer. A list
+ * without elements offers nothing. Returns 0, or -1 with handshake->error set.
  */
 int ws_handshake(const struct http1_request *request, const char *const *subprotocols,
                  bool required, struct ws_handshake *handshake) __attribute__((warn_unused_result));
@@ -45,8 +45,7 @@ int ws_handshake(const struct http1_request *request, const char *const *subprot
  * WS_SUBPROTOCOL_MAX bytes do). */
 size_t ws_handshake_answer(const struct ws_handshake *handshake, char *out, size_t size);
 
-/* Accept for a well-formed key of 24 characters (section 4.2.2): out has WS_ACCEPT_LEN + 1 bytes.
- */
+/* Accept for a well-formed key, 24 bytes (section 4.2.2): out has WS_ACCEPT_LEN + 1 bytes. */
 void ws_accept(struct span key, char *out);
 
 #endif

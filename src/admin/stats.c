@@ -32,11 +32,17 @@ live_bytes(void)
     return info.uordblks + info.hblkhd;
 }
 
+static int
+is_number(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static size_t
 open_descriptors(void)
 {
     struct dirent **entries;
-    int n = scandir("/proc/self/fd", &entries, NULL, NULL);
+    int n = scandir("/proc/self/fd", &entries, is_number, alphasort);
     int i;
 
     if (n < 0)
@@ -44,7 +50,7 @@ open_descriptors(void)
     for (i = 0; i < n; i++)
         free(entries[i]);
     free(entries);
-    return (size_t)n - 3; /* ".", ".." and the directory itself */
+    return (size_t)n - 1; /* the directory itself */
 }
 
 static void

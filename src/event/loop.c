@@ -70,8 +70,8 @@ on_check(struct ev_loop *ev, ev_check *watcher, int revents)
     container_of(watcher, struct loop, check)->now = monotonic();
 }
 
-static void
-deliver(struct loop *loop)
+void
+loop_deliver(struct loop *loop)
 {
     struct loop_message *message = mailbox_take(&loop->mailbox);
     struct loop_message *next;
@@ -87,7 +87,7 @@ on_async(struct ev_loop *ev, ev_async *watcher, int revents)
 {
     (void)ev;
     (void)revents;
-    deliver(container_of(watcher, struct loop, async));
+    loop_deliver(container_of(watcher, struct loop, async));
 }
 
 static void
@@ -136,7 +136,7 @@ loop_free(struct loop *loop)
 {
     if (loop == NULL)
         return;
-    deliver(loop);
+    loop_deliver(loop);
     run_deferred(loop);
     buf_pool_deinit(&loop->pool);
     ev_loop_destroy(loop->ev);
