@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,19 @@ on_stopped(struct service_owner *owner)
     loop_post(crew->culvert->loop, &crew->stopped);
 }
 
+/* What is left of the descriptors after those of the process itself, of the loops and of the resolvers. */
+static size_t
+sockets_of_a_worker(const struct culvert *culvert)
+{
+    const struct conf *conf = culvert->snapshot->conf;
+    size_t own = 4 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    return limit.rlim_cur > own ? (limit.rlim_cur - own) / conf->workers : 0;
+}
+
 static int
 make_crew(struct culvert *culvert, struct crew *crew, unsigned id)
 {
@@ -227,6 +241,7 @@ make_crew(struct culvert *culvert, struct crew *crew, unsigned id)
         .ports = ports,
         .n_ports = culvert->n_sockets,
         .owner = &crew->owner,
+        .sockets_max = sockets_of_a_worker(culvert),
     };
     size_t i;
 
@@ -317,11 +332,22 @@ on_signal(struct signals_owner *owner, int number)
     }
 }
 
+/* One more TERM on the way out must not make the end look like a crash. */
+static void
+block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 static void
 take_down(struct culvert *culvert)
 {
     unsigned i;
 
+    block_signals();
     signals_stop(culvert->signals);
     for (i = 0; i < culvert->n_crews; i++)
         worker_join(culvert->crews[i].worker);

@@ -33,6 +33,7 @@ struct service_options {
     struct snapshot *snapshot; /* a reference is taken */
     const struct service_port *ports;
     size_t n_ports;
+    size_t sockets_max; /* for clients and targets: over it no more clients are accepted */
     struct service_owner *owner;
 };
 

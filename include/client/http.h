@@ -76,7 +76,10 @@ void http_set_init(struct http_set *set);
 /* Takes fd and ssl in any case. Returns 0, or -1 without memory, logged. */
 int http_accept(const struct http_options *options);
 
-/* Ends all connections: those without an open exchange now, the others when it is answered. */
+/*
+ * Ends all connections: those that wait for another request now, those with an open exchange when it is answered; one that has not
+ * asked anything yet has a moment left to do so.
+ */
 void http_drain_all(struct http_set *set);
 
 /* Ends all connections now. */
@@ -111,6 +114,8 @@ struct loop *exchange_loop(const struct exchange *exchange);
 /* "1-42": lives as long as the connection. */
 const char *exchange_name(const struct exchange *exchange);
 const struct addr *exchange_peer(const struct exchange *exchange);
+/* The connection ends after this answer, because culvert does: begin nothing long. */
+bool exchange_is_draining(const struct exchange *exchange);
 bool exchange_is_tls(const struct exchange *exchange);
 
 /* route is for the access log and must outlive the exchange; write_timeout: seconds that the client

@@ -62,6 +62,7 @@ struct http {
     bool log_access;
     bool client_ended; /* its FIN was read */
     bool draining;
+    bool served;     /* a request has been answered */
     bool processing; /* process() is on the stack */
     bool over;
 };

@@ -46,6 +46,13 @@ struct log *loop_log(const struct loop *loop);
 unsigned loop_id(const struct loop *loop);
 struct buf_pool *loop_pool(struct loop *loop);
 
+/*
+ * Sockets in use on this loop. A descriptor that is missing for a target costs a client its connection; counting lets
+ * the accepting side stop before it comes to that.
+ */
+void loop_count_socket(struct loop *loop, int change);
+size_t loop_sockets(const struct loop *loop);
+
 /* LOOP_SCRATCH bytes, with LOOP_HEADROOM writable bytes before them. One user at a time: nobody
  * keeps it over a return to the loop. */
 uint8_t *loop_scratch(struct loop *loop);

@@ -92,6 +92,16 @@ deliver_question(struct loop_message *message)
     loop_post(question->stats->loop, message);
 }
 
+/* On the worker, one turn before: what has ended in this turn is freed at its end. */
+static void
+deliver_notice(struct loop_message *message)
+{
+    struct stats_question *question = container_of(message, struct stats_question, message);
+
+    message->deliver = deliver_question;
+    loop_post(service_loop(question->service), message);
+}
+
 int
 stats_init(struct stats *stats, struct loop *loop, unsigned n_services)
 {
@@ -132,6 +142,6 @@ stats_ask(struct stats *stats, unsigned index, struct service *service)
 
     question->stats = stats;
     question->service = service;
-    question->message.deliver = deliver_question;
+    question->message.deliver = deliver_notice;
     loop_post(service_loop(service), &question->message);
 }

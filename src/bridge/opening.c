@@ -97,11 +97,15 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     struct log *log = loop_log(opening->context.loop);
 
     opening->target = NULL;
-    if (result == DIAL_OK) {
+    if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
+        endpoint->ops->close(endpoint);
+        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n", "culvert is stopping");
+    } else if (result == DIAL_OK) {
         join(opening, endpoint);
     } else {
         log_warn(log, exchange_name(opening->exchange), "route %s: target %s: %s",
                  opening->route->name, opening->route->target.text, why);
+        exchange_close_after(opening->exchange); /* what it sent ahead are frames, not requests */
         /* The client is not told more: names and addresses behind us are no business of its. */
         if (result == DIAL_TIMEOUT)
             exchange_error(opening->exchange, 504, "", "the target did not answer in time");

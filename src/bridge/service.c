@@ -37,6 +37,7 @@ struct service {
     struct http_set https;
     struct bridge_set bridges;
     uint64_t n_accepted; /* numbers the connections */
+    size_t sockets_max;  /* this worker's share of the descriptors */
     struct timer stop_timer;
     double stop_by; /* 0: not stopping */
     size_t n_ports;
@@ -58,6 +59,15 @@ on_request(struct http_handler *handler, struct exchange *exchange)
     };
 
     route_request(&context, exchange);
+}
+
+/* Each client that has not been joined to its target yet may need a second descriptor. */
+static bool
+on_has_room(struct listener_owner *owner)
+{
+    const struct service *service = container_of(owner, struct port, owner)->service;
+
+    return loop_sockets(service->loop) + service->https.n_members + 2 <= service->sockets_max;
 }
 
 static void
@@ -215,6 +225,7 @@ start_listening(struct service *service, const struct service_options *options)
     for (i = 0; i < options->n_ports; i++) {
         struct port *port = &service->ports[i];
 
+        port->owner.has_room = on_has_room;
         port->owner.accepted = on_accepted;
         port->service = service;
         port->tls = options->ports[i].tls;
@@ -239,6 +250,7 @@ service_new(const struct service_options *options)
     service->handler.request = on_request;
     service->loop = options->loop;
     service->owner = options->owner;
+    service->sockets_max = options->sockets_max;
     service->snapshot = snapshot_ref(options->snapshot);
     linger_init(&service->lingers, service->loop);
     http_set_init(&service->https);

@@ -10,8 +10,8 @@
 #include "client/http_connection.h"
 
 enum {
-    HEAD_MAX = 2048, /* bytes of an answer's head; all of its lines are ours */
-    WHY_MAX = 512,   /* bytes of an error's sentence */
+    HEAD_MAX = 512, /* bytes of an answer's head without the caller's lines */
+    WHY_MAX = 512,  /* bytes of an error's sentence */
 };
 
 /* ---- what is known about it ---- */
@@ -66,6 +66,12 @@ struct loop *
 exchange_loop(const struct exchange *exchange)
 {
     return exchange_connection(exchange)->loop;
+}
+
+bool
+exchange_is_draining(const struct exchange *exchange)
+{
+    return exchange_connection(exchange)->draining;
 }
 
 const char *
@@ -135,37 +141,53 @@ connection_line(const struct exchange *exchange)
     return exchange->http10 ? "Connection: keep-alive\r\n" : "";
 }
 
+/* Returns the head's length; *head is the caller's to free. 0: no memory. */
 static size_t
-make_head(struct exchange *exchange, char *out, const char *headers)
+make_head(struct exchange *exchange, char **head, const char *type, const char *headers)
 {
+    size_t size = HEAD_MAX + strlen(type) + strlen(headers);
     char framing[64];
     char date[64];
     time_t now = time(NULL);
     struct tm tm;
     int n;
 
+    *head = malloc(size);
+    if (*head == NULL)
+        return 0;
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     framing_line(exchange, framing, sizeof framing);
-    n = snprintf(out, HEAD_MAX, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s\r\n", exchange->status,
-                 http1_reason(exchange->status), date, headers, framing, connection_line(exchange));
-    assert(n > 0 && n < HEAD_MAX);
+    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s\r\n", exchange->status,
+                 http1_reason(exchange->status), date, type, headers, framing,
+                 connection_line(exchange));
+    assert(n > 0 && (size_t)n < size);
     return (size_t)n;
 }
 
-void
-exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length)
+static void
+begin(struct exchange *exchange, int status, const char *type, const char *headers, int64_t length)
 {
     struct http *http = exchange_connection(exchange);
-    char head[HEAD_MAX];
+    char *head;
     size_t len;
 
     assert(exchange->open && exchange->status == 0);
     exchange->status = status;
     exchange->length = length;
-    len = make_head(exchange, head, headers);
-    stream_write(http->stream, head, len);
+    len = make_head(exchange, &head, type, headers);
+    if (len > 0)
+        stream_write(http->stream, head, len);
+    else
+        exchange->close_after = true; /* nothing is sent at all: the client sees the end */
+    free(head);
     http_arm(http);
+}
+
+void
+exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length)
+{
+    begin(exchange, status, "", headers, length);
 }
 
 static void
@@ -248,7 +270,8 @@ exchange_error(struct exchange *exchange, int status, const char *headers, const
 {
     char escaped[WHY_MAX];
     char body[WHY_MAX + 64];
-    char lines[HEAD_MAX / 2];
+    const char *type = exchange->json ? "Content-Type: application/json\r\n"
+                                      : "Content-Type: text/plain; charset=utf-8\r\n";
     int len;
 
     if (framing_in_doubt(status))
@@ -259,10 +282,8 @@ exchange_error(struct exchange *exchange, int status, const char *headers, const
     } else {
         len = snprintf(body, sizeof body, "%.*s\n", WHY_MAX, why);
     }
-    snprintf(lines, sizeof lines, "Content-Type: %s\r\n%s",
-             exchange->json ? "application/json" : "text/plain; charset=utf-8", headers);
     log_debug(loop_log(exchange_loop(exchange)), exchange_name(exchange), "%d: %s", status, why);
-    exchange_begin(exchange, status, lines, len);
+    begin(exchange, status, type, headers, len);
     exchange_write(exchange, body, (size_t)len);
     exchange_end(exchange);
 }

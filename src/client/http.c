@@ -13,6 +13,7 @@
 #include "net/tls.h"
 
 #define LINGER_SECONDS        5.0
+#define LAST_CHANCE           1.0  /* seconds for a first request when we are leaving */
 #define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
 
 enum {
@@ -55,7 +56,7 @@ end_gently(struct http *http)
 
     http->stream = NULL;
     http_end(http);
-    linger_start(http->lingers, stream, LINGER_SECONDS);
+    linger_start(http->lingers, stream, http->exchange.write_timeout, LINGER_SECONDS);
 }
 
 /* Ends a connection between two requests: where nothing is under way, nothing has to be waited for.
@@ -234,6 +235,22 @@ scan(struct http *http)
     return true;
 }
 
+/* Answers that the client does not read. */
+static bool
+is_behind(const struct http *http)
+{
+    return stream_pending(http->stream) > HTTP_ANSWER_HIGH;
+}
+
+/* Whether more may be read now. A head that is being scanned has its own limit, and is refused over it. */
+static bool
+has_room(const struct http *http)
+{
+    if (!http->exchange.open && !is_behind(http))
+        return true;
+    return http->held_len - http->head_len < HTTP_HELD_MAX;
+}
+
 /* Serves what is held, in order, one request at a time. */
 static void
 process(struct http *http)
@@ -244,7 +261,7 @@ process(struct http *http)
         return;
     http->processing = true;
     while (again && !http->over && !http->exchange.open && http->held_len > http->scan.seen &&
-           stream_pending(http->stream) <= HTTP_ANSWER_HIGH)
+           !is_behind(http))
         again = scan(http);
     http->processing = false;
     if (http->over)
@@ -253,8 +270,7 @@ process(struct http *http)
         end_gently(http);
         return;
     }
-    stream_want_read(http->stream, http->held_len - http->head_len < HTTP_HELD_MAX ||
-                                       (!http->exchange.open && http->head_len == 0));
+    stream_want_read(http->stream, has_room(http));
     http_arm(http);
 }
 
@@ -295,6 +311,7 @@ http_exchange_over(struct http *http)
         log_exchange(http);
     http->exchange.open = false;
     http->exchange.owner = NULL;
+    http->served = true;
     if (http->exchange.close_after) {
         end_gently(http);
         return;
@@ -389,6 +406,17 @@ http_accept(const struct http_options *options)
     return 0;
 }
 
+/* Its request may be on the way: it came before it could know that we are leaving. */
+static void
+last_chance(struct http *http)
+{
+    double due = loop_now(http->loop) + LAST_CHANCE;
+
+    if (due < http->head_due)
+        http->head_due = due;
+    http_arm(http);
+}
+
 void
 http_drain_all(struct http_set *set)
 {
@@ -400,8 +428,12 @@ http_drain_all(struct http_set *set)
         at = at->next;
         http->draining = true;
         http->exchange.close_after = true;
-        if (!http->exchange.open)
+        if (http->exchange.open)
+            continue;
+        if (http->served && http->held_len == 0)
             end_unasked(http);
+        else
+            last_chance(http);
     }
 }
 

@@ -114,7 +114,7 @@ end(struct websocket *ws, const struct ending *ending)
     if (ending->code == WS_CODE_LOST)
         stream_close(stream);
     else
-        linger_start(ws->lingers, stream, ws->route->close_timeout);
+        linger_start(ws->lingers, stream, ws->route->write_timeout, ws->route->close_timeout);
     endpoint->events->ended(endpoint, ending);
     endpoint->events->gone(endpoint);
 }
@@ -365,6 +365,8 @@ decode_early(struct websocket *ws)
             return false;
         if (len > room)
             len = room;
+        if (len > LOOP_SCRATCH)
+            len = LOOP_SCRATCH;
         memcpy(scratch, ws->early + ws->early_at, len);
         ws->early_at += len;
         decode(ws, scratch, len);
@@ -399,10 +401,11 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
 {
     struct websocket *ws = from_endpoint(endpoint);
     size_t header = ws_encode_before(data, len, flags & ENDPOINT_TEXT ? WS_TEXT : WS_BINARY);
-    bool was_empty = stream_pending(ws->stream) == 0;
+    bool was_empty;
 
     if (ws->state != OPEN)
         return;
+    was_empty = stream_pending(ws->stream) == 0;
     stream_write(ws->stream, data - header, header + len);
     if (was_empty && stream_pending(ws->stream) > 0)
         arm(ws);

@@ -30,6 +30,7 @@ struct loop {
     ev_check check;
     ev_async async;
     unsigned id;
+    size_t n_sockets;
     uint8_t *scratch; /* LOOP_HEADROOM before it belongs to it too */
 };
 
@@ -179,6 +180,18 @@ struct buf_pool *
 loop_pool(struct loop *loop)
 {
     return &loop->pool;
+}
+
+void
+loop_count_socket(struct loop *loop, int change)
+{
+    loop->n_sockets += (size_t)change;
+}
+
+size_t
+loop_sockets(const struct loop *loop)
+{
+    return loop->n_sockets;
 }
 
 uint8_t *

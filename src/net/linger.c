@@ -13,6 +13,9 @@ struct linger {
     struct linger_set *set;
     struct stream *stream;
     struct timer timer;
+    double write_timeout;
+    double seconds;
+    double end_by; /* all was sent: when to stop waiting for the peer; 0: not yet */
     size_t dropped;
     struct loop_deferred free_later;
 };
@@ -35,6 +38,25 @@ end(struct linger *linger)
     loop_defer(set->loop, &linger->free_later, free_linger);
 }
 
+/* After anything that may have moved the state. */
+static void
+go_on(struct linger *linger)
+{
+    struct stream *stream = linger->stream;
+
+    if (!stream_flushed(stream)) {
+        timer_set(&linger->timer, stream_write_due(stream, linger->write_timeout));
+        return;
+    }
+    if (stream_read_over(stream) || linger->dropped > LINGER_BYTES_MAX) {
+        end(linger);
+        return;
+    }
+    if (linger->end_by == 0)
+        linger->end_by = loop_now(linger->set->loop) + linger->seconds;
+    timer_set(&linger->timer, linger->end_by);
+}
+
 static void
 on_readable(struct stream_owner *owner)
 {
@@ -45,26 +67,27 @@ on_readable(struct stream_owner *owner)
         return;
     if (n > 0)
         linger->dropped += (size_t)n;
-    if (n == STREAM_END && !stream_flushed(linger->stream))
-        return; /* it has said all, but may still listen */
-    if (n <= 0 || linger->dropped > LINGER_BYTES_MAX)
-        end(linger);
+    if (linger->dropped > LINGER_BYTES_MAX)
+        stream_want_read(linger->stream, false);
+    go_on(linger);
 }
 
 static void
 on_progress(struct stream_owner *owner)
 {
-    struct linger *linger = container_of(owner, struct linger, owner);
-
-    /* After the peer's FIN there is nothing left to read, and this is the last event. */
-    if (stream_flushed(linger->stream) && stream_read_over(linger->stream))
-        end(linger);
+    go_on(container_of(owner, struct linger, owner));
 }
 
 static void
 on_timeout(struct timer *timer)
 {
-    end(container_of(timer, struct linger, timer));
+    struct linger *linger = container_of(timer, struct linger, timer);
+
+    if (stream_flushed(linger->stream) ||
+        stream_takes_nothing(linger->stream, linger->write_timeout))
+        end(linger);
+    else
+        go_on(linger);
 }
 
 void
@@ -76,7 +99,7 @@ linger_init(struct linger_set *set, struct loop *loop)
 }
 
 void
-linger_start(struct linger_set *set, struct stream *stream, double seconds)
+linger_start(struct linger_set *set, struct stream *stream, double write_timeout, double seconds)
 {
     static const struct stream_events events = {on_readable, on_progress};
     struct linger *linger;
@@ -97,9 +120,11 @@ linger_start(struct linger_set *set, struct stream *stream, double seconds)
     list_add(&set->members, &linger->link);
     set->n_members++;
     timer_init(&linger->timer, set->loop, on_timeout);
-    timer_set(&linger->timer, loop_now(set->loop) + seconds);
+    linger->write_timeout = write_timeout;
+    linger->seconds = seconds;
     stream_set_owner(stream, &linger->owner);
     stream_want_read(stream, true);
+    go_on(linger);
 }
 
 void

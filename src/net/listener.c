@@ -35,11 +35,11 @@ is_passing(int error)
 }
 
 static void
-starve(struct listener *listener, int error)
+starve(struct listener *listener, const char *why)
 {
     if (!listener->starved)
         log_warn(loop_log(listener->loop), "listener",
-                 "cannot accept: %s; connections wait until some have ended", strerror(error));
+                 "cannot accept: %s; connections wait until some have ended", why);
     listener->starved = true;
     ev_io_stop(loop_ev(listener->loop), &listener->io);
     timer_set(&listener->pause, loop_now(listener->loop) + LISTENER_PAUSE);
@@ -69,6 +69,10 @@ accept_batch(struct listener *listener, unsigned left)
     int fd;
 
     while (left-- > 0 && !listener->stopped) {
+        if (!listener->owner->has_room(listener->owner)) {
+            starve(listener, "too few file descriptors are left");
+            return;
+        }
         peer.len = sizeof peer.storage;
         fd = accept4(listener->io.fd, (struct sockaddr *)&peer.storage, &peer.len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -77,7 +81,7 @@ accept_batch(struct listener *listener, unsigned left)
         } else if (errno == EAGAIN) {
             return;
         } else if (!is_passing(errno)) {
-            starve(listener, errno);
+            starve(listener, strerror(errno));
             return;
         }
     }

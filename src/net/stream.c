@@ -50,6 +50,7 @@ struct stream {
     bool want_read;
     bool read_over;  /* its end or a failure was reported */
     bool write_over; /* nothing more can be sent */
+    bool reset;      /* sending heard of a reset, of which reading will not be told again */
     bool closed;
 };
 
@@ -145,6 +146,8 @@ send_some(struct stream *stream, const void *data, size_t len)
         return n;
     if (errno == EAGAIN || errno == EINTR)
         return 0;
+    stream->reset =
+        errno != EPIPE; /* that one comes after the peer's FIN, which is an end in order */
     sending_broke(stream, errno);
     return -1;
 }
@@ -165,6 +168,8 @@ send_queued(struct stream *stream)
         return n;
     if (errno == EAGAIN || errno == EINTR)
         return 0;
+    stream->reset =
+        errno != EPIPE; /* that one comes after the peer's FIN, which is an end in order */
     sending_broke(stream, errno);
     return -1;
 }
@@ -332,8 +337,10 @@ plain_read(struct stream *stream, void *data, size_t len)
 {
     ssize_t n = recv(stream->io.fd, data, len, 0);
 
-    if (n >= 0)
+    if (n > 0)
         return n;
+    if (n == 0)
+        return stream->reset ? STREAM_BROKEN : STREAM_END;
     if (errno == EAGAIN || errno == EINTR)
         return STREAM_AGAIN;
     remember_why(stream, errno);
@@ -451,6 +458,7 @@ stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_owner *owner)
     stream->loop = loop;
     stream->owner = owner;
     stream->ssl = ssl;
+    loop_count_socket(loop, 1);
     return stream;
 }
 
@@ -472,6 +480,7 @@ stream_close(struct stream *stream)
     SSL_free(stream->ssl);
     stream->ssl = NULL;
     close(stream->io.fd);
+    loop_count_socket(stream->loop, -1);
     free(stream->why);
     stream->why = NULL;
     loop_defer(stream->loop, &stream->free_later, free_stream);

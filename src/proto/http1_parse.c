@@ -234,8 +234,9 @@ read_absolute(struct http1_request *request, struct http1_error *error, size_t s
     rest.at += authority.len;
     rest.len -= authority.len;
     split_query(request, rest);
+    /* No path is the root's. The slash is the scheme's, as spans point into the head. */
     if (request->path.len == 0)
-        request->path = (struct span){"/", 1};
+        request->path = (struct span){request->target.at + scheme - 1, 1};
     return HTTP1_DONE;
 }
 

@@ -98,22 +98,32 @@ on_timer(struct timer *timer)
         arm(tcp);
 }
 
-/* After finish(): is everything said on both sides, and if not, how long to wait. */
-static void
-check_finished(struct tcp *tcp)
+/* After finish(): whether everything was said on both sides, and if not, how long to wait. */
+static bool
+is_finished(struct tcp *tcp)
 {
     bool flushed = stream_flushed(tcp->stream);
 
     if (!tcp->finishing)
-        return;
-    if (flushed && tcp->ended) {
-        end(tcp, 1000, "");
-        return;
-    }
-    /* A target that has ended may or may not read what is left for it; one that reads is waited
-     * for. */
+        return false;
+    if (flushed && tcp->ended)
+        return true;
+    /* A target that has ended may or may not read what is left for it; one that reads is waited for. */
     if ((flushed || tcp->ended) && tcp->close_by == 0)
         tcp->close_by = loop_now(tcp->loop) + tcp->route->close_timeout;
+    return false;
+}
+
+/* After anything that may have moved the state. */
+static void
+go_on(struct tcp *tcp)
+{
+    if (tcp->over)
+        return;
+    if (is_finished(tcp))
+        end(tcp, 1000, "");
+    else
+        arm(tcp);
 }
 
 /* ---- events ---- */
@@ -135,8 +145,7 @@ on_readable(struct stream_owner *owner)
         tcp->endpoint.events->deliver(&tcp->endpoint, scratch, (size_t)n, 0);
     } else if (n == STREAM_END) {
         tell_ended(tcp, 1000, "");
-        if (!tcp->over)
-            check_finished(tcp);
+        go_on(tcp);
     } else if (n == STREAM_BROKEN) {
         end(tcp, 1014, stream_why(tcp->stream));
     }
@@ -148,10 +157,7 @@ on_progress(struct stream_owner *owner)
     struct tcp *tcp = container_of(owner, struct tcp, owner);
 
     tcp->endpoint.events->drained(&tcp->endpoint);
-    if (!tcp->over)
-        check_finished(tcp);
-    if (!tcp->over)
-        arm(tcp);
+    go_on(tcp);
 }
 
 /* ---- for the bridge ---- */
@@ -195,9 +201,7 @@ op_finish(struct endpoint *endpoint, const struct ending *ending)
         return;
     tcp->finishing = true;
     stream_shutdown(tcp->stream);
-    check_finished(tcp);
-    if (!tcp->over)
-        arm(tcp);
+    go_on(tcp);
 }
 
 static void

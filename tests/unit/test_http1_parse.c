@@ -154,6 +154,8 @@ test_targets(void **state)
         if (cases[i].status)
             continue;
         assert_span(feed->request.path, cases[i].path);
+        assert_true(feed->request.path.at >= feed->request.target.at &&
+                    feed->request.path.at < feed->request.target.at + feed->request.target.len);
         assert_span(feed->request.query, cases[i].query);
     }
     assert_int_equal(feed_text(feed, "GET http://a/ HTTP/1.0\r\n\r\n"), 400);

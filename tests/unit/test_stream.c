@@ -392,7 +392,7 @@ test_lingering_delivers_what_waits_and_ends_with_the_peer(void **state)
     shake_hands(pair);
     stream_want_read(pair->server.stream, false);
     flood(pair->client.stream);
-    linger_start(&pair->lingers, pair->client.stream, 10);
+    linger_start(&pair->lingers, pair->client.stream, 10, 10);
     pair->client.stream = NULL;
     assert_int_equal(pair->lingers.n_members, 1);
     stream_want_read(pair->server.stream, true);
@@ -410,11 +410,11 @@ test_lingering_is_bounded_in_time_and_bytes(void **state)
     struct pair *pair = *state;
 
     shake_hands(pair);
-    linger_start(&pair->lingers, pair->client.stream, 0.05);
+    linger_start(&pair->lingers, pair->client.stream, 10, 0.05);
     pair->client.stream = NULL;
     run_for(&pair->test, 0.2);
     assert_int_equal(pair->lingers.n_members, 0);
-    linger_start(&pair->lingers, pair->server.stream, 10);
+    linger_start(&pair->lingers, pair->server.stream, 10, 10);
     pair->server.stream = NULL;
     run_for(&pair->test, 0.05);
     assert_int_equal(pair->lingers.n_members, 0);
@@ -426,7 +426,7 @@ test_lingering_cuts_off_who_talks_on(void **state)
     struct pair *pair = *state;
 
     shake_hands(pair);
-    linger_start(&pair->lingers, pair->server.stream, 10);
+    linger_start(&pair->lingers, pair->server.stream, 10, 10);
     pair->server.stream = NULL;
     flood(pair->client.stream);
     run_for(&pair->test, 0.2);
