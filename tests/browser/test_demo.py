@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The page of `make demo` in Chromium."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from harness.child import spawn
+from harness.culvert import BINARY, ROOT
+from harness.peers import free_port
+from harness.wait import DEADLINE
+
+
+class Demo:
+    """contrib/demo/run.sh, as `make demo` runs it, on free ports."""
+
+    def __init__(self):
+        self.port, calc = free_port(), free_port()
+        self.process = spawn(
+            [os.path.join(ROOT, "contrib/demo/run.sh"), BINARY],
+            end=signal.SIGTERM,  # so that it ends what it has started
+            env={**os.environ, "CULVERT_DEMO_PORT": str(self.port), "CULVERT_DEMO_CALC_PORT": str(calc)},
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
+        )
+        said = ""
+        while "Ctrl-C ends it" not in said:
+            line = self.process.stdout.readline()
+            assert line, f"run.sh has ended: {said}"
+            said += line
+        self.url = f"http://127.0.0.1:{self.port}/"
+        assert self.url in said
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(DEADLINE)
+
+
+@pytest.fixture
+def demo():
+    one = Demo()
+    yield one
+    one.stop()
+
+
+def connect(chromium, demo, route):
+    assert chromium.goto(url=demo.url) == 200
+    chromium.clickOn(selector=f"label:has(input[value='{route}'])")
+    chromium.clickOn(selector="#connect")
+    chromium.wait_for("document.getElementById('state').dataset.state === 'open'", "the page to connect")
+
+
+def wait_frame(chromium, direction, content):
+    """A row of the page's log for a frame that went "out" or came "in"."""
+    chromium.wait_for(
+        f"[...document.querySelectorAll('#log tr.{direction}')].some((row) => row.innerText.includes({content!r}))",
+        f"{content!r} in the log",
+    )
+
+
+def test_the_demo_page_echoes_and_shows_the_close_code(chromium, demo):
+    connect(chromium, demo, "/echo")
+    chromium.fill(selector="#message", text="there and back again")
+    chromium.clickOn(selector="#send")
+    wait_frame(chromium, "out", "there and back again")
+    wait_frame(chromium, "in", "there and back again")
+    chromium.wait_for("document.getElementById('received').innerText !== '0 B'", "the counter")
+    chromium.fill(selector="#close-code", text="4001")
+    chromium.clickOn(selector="#close")
+    chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
+    assert chromium.text(selector="#end-code") == "4001"
+    assert chromium.text(selector="#end-clean") == "wasClean: true"
+
+
+def test_the_demo_page_talks_to_a_tcp_service(chromium, demo):
+    connect(chromium, demo, "/calc")
+    chromium.fill(selector="#message", text="2^64")
+    chromium.clickOn(selector="#send")
+    wait_frame(chromium, "in", "18446744073709551616")
+    chromium.fill(selector="#message", text="quit")
+    chromium.clickOn(selector="#send")
+    chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
+    assert chromium.text(selector="#end-code") == "1000"
+
+
+def test_the_demo_page_measures_a_burst(chromium, demo):
+    connect(chromium, demo, "/echo")
+    chromium.clickOn(selector="#burst")
+    chromium.wait_for("document.getElementById('burst-result').classList.contains('done')", "the burst")
+    assert "there and back" in chromium.text(selector="#burst-result")
+
+
+def test_the_demo_page_shows_that_culvert_has_stopped(chromium, demo):
+    connect(chromium, demo, "/echo")
+    demo.stop()
+    chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
+    assert chromium.text(selector="#end-code") == "1001"
