@@ -25,6 +25,7 @@ struct exchange {
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
     uint64_t body_bytes; /* written so far */
+    size_t method_at;    /* of the method in held */
     size_t method_len;
     size_t path_at; /* of the raw path in held */
     size_t path_len;

@@ -183,6 +183,7 @@ drop_head(struct http *http)
 static void
 describe(struct exchange *exchange, const struct http *http, const struct http1_request *request)
 {
+    exchange->method_at = (size_t)(request->method_name.at - http->held);
     exchange->method_len = request->method_name.len;
     exchange->path_at = (size_t)(request->path.at - http->held);
     exchange->path_len = request->path.len;
@@ -284,7 +285,8 @@ log_exchange(struct http *http)
 
     addr_text(&http->peer, client);
     if (exchange->path_len > 0) {
-        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len, http->held);
+        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len,
+                 http->held + exchange->method_at);
         snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
                  http->held + exchange->path_at);
     }

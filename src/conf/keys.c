@@ -30,7 +30,7 @@ static const struct conf_key keys[] = {
      .min = 0.1, .max = HOUR, .reloadable = true,
      .meaning = "from the beginning of a connection to its complete request header"},
     {SERVER(header_max), .name = "header_max", .type = CONF_SIZE, .standard = "32k", .min = KIB,
-     .max = KIB * KIB, .reloadable = true,
+     .max = 64 * KIB, .reloadable = true,
      .meaning = "size of a request header, all lines together"},
 
     {LOG(log_level), .name = "level", .type = CONF_ENUM, .standard = "info",
