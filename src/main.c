@@ -326,6 +326,11 @@ on_signal(struct signals_owner *owner, int number)
         stop(culvert);
         return;
     }
+    if (number == SIGHUP || number == SIGUSR1) {
+        log_warn(culvert->log, "main",
+                 "signal %d is ignored: this version neither reloads nor reopens", number);
+        return;
+    }
     if (number == SIGUSR2 && !culvert->stopping && stats_begin(&culvert->stats)) {
         for (i = 0; i < culvert->n_crews; i++)
             stats_ask(&culvert->stats, i, culvert->crews[i].service);
@@ -370,7 +375,7 @@ take_down(struct culvert *culvert)
 static int
 start(struct culvert *culvert)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR2, 0};
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0};
 
     culvert->loop = loop_new(culvert->log, 0);
     if (culvert->loop == NULL)

@@ -20,6 +20,9 @@ struct loop;
 struct resolver;
 struct snapshot;
 
+/* On every answer of a stream route: nobody between us and the client may keep it or change it. */
+#define ROUTE_NO_CACHE "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
+
 /* What answering takes, of one worker. Borrowed. */
 struct route_context {
     struct loop *loop;

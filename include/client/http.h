@@ -132,6 +132,8 @@ void exchange_set_route(struct exchange *exchange, const char *route, double wri
 void exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length);
 void exchange_write(struct exchange *exchange, const void *data, size_t len);
 size_t exchange_pending(const struct exchange *exchange);
+/* Nothing that is written arrives any more: end it. */
+bool exchange_is_lost(const struct exchange *exchange);
 /* The answer is complete. If length was given and not all of it written, the connection is broken
  * off so that the client sees it. */
 void exchange_end(struct exchange *exchange);

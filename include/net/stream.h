@@ -98,6 +98,9 @@ void stream_set_user_timeout(struct stream *stream, double seconds);
 /* Sends FIN (close_notify first on TLS) when what waits is sent. Nothing may be written after. */
 void stream_shutdown(struct stream *stream);
 
+/* Nothing more can be sent: the peer has gone, or reset the connection. */
+bool stream_is_broken(const struct stream *stream);
+
 /* Nothing waits and, after stream_shutdown(), the FIN is sent too; or sending has become
  * impossible. */
 bool stream_flushed(const struct stream *stream);

@@ -147,6 +147,9 @@ int http1_path_decode(struct span path, char *out);
  */
 int http1_query_get(struct span query, const char *key, char *out, size_t size);
 
+/* Whether every key and value of a raw query can be decoded: no broken escape, no NUL, UTF-8. */
+bool http1_query_valid(struct span query);
+
 /* ---- a body ---- */
 
 struct http1_body {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@ enum {
 
 struct log {
     int fd;
+    bool may_block;     /* a pipe or a terminal, whose reader may have stopped */
+    atomic_ullong lost; /* lines, since the last that was written */
     atomic_int level;
 };
 
@@ -27,10 +31,13 @@ struct log *
 log_open(int fd, enum log_level level)
 {
     struct log *log = malloc(sizeof *log);
+    struct stat status;
 
     if (log == NULL)
         return NULL;
     log->fd = fd;
+    log->may_block = fstat(fd, &status) != 0 || !S_ISREG(status.st_mode);
+    atomic_init(&log->lost, 0);
     atomic_init(&log->level, (int)level);
     return log;
 }
@@ -103,12 +110,46 @@ put_head(struct line *line, const char *kind, const char *who)
     put_byte(line, ' ');
 }
 
-static void
-put_out(const struct log *log, struct line *line)
+/* Workers do not wait for whoever reads the log. */
+static bool
+takes_more(const struct log *log)
+{
+    struct pollfd poller = {.fd = log->fd, .events = POLLOUT};
+
+    return !log->may_block || (poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0);
+}
+
+static bool
+put_out(struct log *log, struct line *line)
 {
     line->text[line->len++] = '\n';
-    if (write(log->fd, line->text, line->len) < 0)
-        return; /* there is nowhere to report it; the line is lost */
+    return takes_more(log) && write(log->fd, line->text, line->len) == (ssize_t)line->len;
+}
+
+static void
+tell_lost(struct log *log, unsigned long long lost)
+{
+    struct line line;
+    char text[64];
+
+    put_head(&line, "warn", "log");
+    snprintf(text, sizeof text, "%llu lines were lost", lost);
+    put_text(&line, text);
+    if (!put_out(log, &line))
+        atomic_fetch_add(&log->lost, lost);
+}
+
+static void
+put_line(struct log *log, struct line *line)
+{
+    unsigned long long lost = 0;
+
+    if (atomic_load_explicit(&log->lost, memory_order_relaxed) > 0 && takes_more(log))
+        lost = atomic_exchange(&log->lost, 0);
+    if (lost > 0)
+        tell_lost(log, lost);
+    if (!put_out(log, line))
+        atomic_fetch_add(&log->lost, 1);
 }
 
 void
@@ -125,7 +166,7 @@ log_line(struct log *log, enum log_level level, const char *who, const char *for
     va_end(args);
     put_head(&line, log_level_name(level), who);
     put_escaped(&line, text, false);
-    put_out(log, &line);
+    put_line(log, &line);
 }
 
 static bool
@@ -177,5 +218,5 @@ log_event(struct log *log, const char *kind, const char *who, const char *what,
     put_escaped(&line, what, false);
     for (i = 0; i < n_fields; i++)
         put_field(&line, &fields[i]);
-    put_out(log, &line);
+    put_line(log, &line);
 }

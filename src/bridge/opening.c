@@ -80,7 +80,8 @@ join(struct opening *opening, struct endpoint *target)
     bridge.client = websocket_open(&client);
     if (bridge.client == NULL) {
         target->ops->close(target);
-        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n", "out of memory");
+        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
+                       "out of memory");
         return;
     }
     if (bridge_start(&bridge) != 0) {
@@ -99,7 +100,8 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     opening->target = NULL;
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
-        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n", "culvert is stopping");
+        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
+                       "culvert is stopping");
     } else if (result == DIAL_OK) {
         join(opening, endpoint);
     } else {
@@ -108,9 +110,10 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
         exchange_close_after(opening->exchange); /* what it sent ahead are frames, not requests */
         /* The client is not told more: names and addresses behind us are no business of its. */
         if (result == DIAL_TIMEOUT)
-            exchange_error(opening->exchange, 504, "", "the target did not answer in time");
+            exchange_error(opening->exchange, 504, ROUTE_NO_CACHE,
+                           "the target did not answer in time");
         else
-            exchange_error(opening->exchange, 502, "", "the target cannot be reached");
+            exchange_error(opening->exchange, 502, ROUTE_NO_CACHE, "the target cannot be reached");
     }
     release(opening);
 }
@@ -151,7 +154,8 @@ opening_start(const struct route_context *context, struct exchange *exchange,
     if (opening != NULL)
         opening->target = target_open(&target, &opening->target_owner);
     if (opening == NULL || opening->target == NULL) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n", "out of memory or descriptors");
+        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
+                       "out of memory or descriptors");
         if (opening != NULL)
             release(opening);
         return;

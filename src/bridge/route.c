@@ -16,8 +16,6 @@ enum {
     HOST_MAX = 256, /* a DNS name has 253 bytes at most */
 };
 
-#define NO_CACHE "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
-
 /* What a request wants of a stream route (PROTOCOL.md section 1). */
 enum use {
     USE_WEBSOCKET,
@@ -69,7 +67,7 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
     struct ws_handshake handshake;
 
     if (exchange_is_draining(exchange)) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" NO_CACHE, "culvert is stopping");
+        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
         return;
     }
     if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
@@ -79,8 +77,8 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
     }
     exchange_error(exchange, handshake.error.status,
                    handshake.error.status == 426
-                       ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" NO_CACHE
-                       : NO_CACHE,
+                       ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ROUTE_NO_CACHE
+                       : ROUTE_NO_CACHE,
                    handshake.error.why);
 }
 
@@ -95,19 +93,20 @@ stream_route(const struct route_context *context, struct exchange *exchange,
         open_websocket(context, exchange, route);
         return;
     case USE_BAD_UPGRADE:
-        exchange_error(exchange, 400, NO_CACHE, "the only upgrade is to websocket");
+        exchange_error(exchange, 400, ROUTE_NO_CACHE, "the only upgrade is to websocket");
         return;
     case USE_OTHER_TRANSPORT:
-        exchange_error(exchange, 406, NO_CACHE, "this route is served over WebSocket only");
+        exchange_error(exchange, 406, ROUTE_NO_CACHE, "this route is served over WebSocket only");
         return;
     case USE_NOTHING:
         break;
     }
     if (request->method != HTTP1_GET) {
-        exchange_error(exchange, 405, "Allow: GET\r\n" NO_CACHE, "use GET");
+        exchange_error(exchange, 405, "Allow: GET, OPTIONS\r\n" ROUTE_NO_CACHE, "use GET");
         return;
     }
-    exchange_error(exchange, 426, "Upgrade: websocket\r\n" NO_CACHE, "this is a WebSocket route");
+    exchange_error(exchange, 426, "Upgrade: websocket\r\n" ROUTE_NO_CACHE,
+                   "this is a WebSocket route");
 }
 
 /* The path below the route; it begins with '/'. */
@@ -121,12 +120,26 @@ path_below(const struct conf_route *route, const char *path)
 }
 
 static void
+tell_methods(struct exchange *exchange, const struct conf_route *route)
+{
+    bool files = route->target.kind == CONF_TARGET_FILES || route->web != NULL;
+
+    exchange_begin(exchange, 204,
+                   files ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, OPTIONS\r\n", 0);
+    exchange_end(exchange);
+}
+
+static void
 serve(const struct route_context *context, struct exchange *exchange,
       const struct conf_route *route, const char *path)
 {
     const struct http1_request *request = exchange_request(exchange);
 
     exchange_set_route(exchange, route->name, route->write_timeout);
+    if (request->method == HTTP1_OPTIONS) {
+        tell_methods(exchange, route);
+        return;
+    }
     if (route->target.kind == CONF_TARGET_FILES) {
         if (ws_upgrade(request) != WS_UPGRADE_NONE)
             exchange_error(exchange, 400, "", "this route serves files and no WebSocket");
@@ -156,6 +169,10 @@ route_request(const struct route_context *context, struct exchange *exchange)
     }
     if (http1_path_decode(request->path, path) < 0) {
         exchange_error(exchange, 400, "", "the path is malformed or ambiguous");
+        return;
+    }
+    if (!http1_query_valid(request->query)) {
+        exchange_error(exchange, 400, "", "the query is malformed: bad escape, NUL or not UTF-8");
         return;
     }
     host_name(request, host);

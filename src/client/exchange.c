@@ -223,6 +223,12 @@ exchange_pending(const struct exchange *exchange)
     return stream_pending(exchange_connection(exchange)->stream);
 }
 
+bool
+exchange_is_lost(const struct exchange *exchange)
+{
+    return stream_is_broken(exchange_connection(exchange)->stream);
+}
+
 void
 exchange_end(struct exchange *exchange)
 {

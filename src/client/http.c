@@ -17,6 +17,7 @@
 #define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
 
 enum {
+    STATUS_CLIENT_GONE = 499, /* in the access log: it left before there was an answer */
     READ_MAX = 16384, /* bytes read at once: a head is rarely longer, and who has not asked yet gets
                          little */
 };
@@ -72,6 +73,37 @@ end_unasked(struct http *http)
     http_end(http);
 }
 
+static void
+log_exchange(struct http *http)
+{
+    struct exchange *exchange = &http->exchange;
+    char client[ADDR_TEXT];
+    char method[16] = "-";
+    char path[512] = "-";
+
+    addr_text(&http->peer, client);
+    if (exchange->path_len > 0) {
+        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len,
+                 http->held + exchange->method_at);
+        snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
+                 http->held + exchange->path_at);
+    }
+    struct log_field fields[] = {
+        {.name = "route", .type = LOG_TEXT, .text = exchange->route},
+        {.name = "client", .type = LOG_TEXT, .text = client},
+        {.name = "method", .type = LOG_TEXT, .text = method},
+        {.name = "path", .type = LOG_TEXT, .text = path},
+        {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
+        {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
+        {.name = "duration",
+         .type = LOG_DURATION,
+         .seconds = loop_now(http->loop) - exchange->began},
+    };
+
+    log_event(loop_log(http->loop), "access", http->name, "request", fields,
+              sizeof fields / sizeof *fields);
+}
+
 /* The client went away; whoever is at work on an answer is told. */
 static void
 client_gone(struct http *http)
@@ -80,9 +112,14 @@ client_gone(struct http *http)
 
     log_debug(loop_log(http->loop), http->name, "client gone: %s",
               http->client_ended ? "end of stream" : stream_why(http->stream));
-    if (exchange->open && exchange->owner != NULL) {
+    if (exchange->open) {
+        if (exchange->status == 0)
+            exchange->status = STATUS_CLIENT_GONE;
+        if (http->log_access)
+            log_exchange(http);
         exchange->open = false;
-        exchange->owner->events->gone(exchange->owner);
+        if (exchange->owner != NULL)
+            exchange->owner->events->gone(exchange->owner);
     }
     http_end(http);
 }
@@ -273,37 +310,6 @@ process(struct http *http)
     }
     stream_want_read(http->stream, has_room(http));
     http_arm(http);
-}
-
-static void
-log_exchange(struct http *http)
-{
-    struct exchange *exchange = &http->exchange;
-    char client[ADDR_TEXT];
-    char method[16] = "-";
-    char path[512] = "-";
-
-    addr_text(&http->peer, client);
-    if (exchange->path_len > 0) {
-        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len,
-                 http->held + exchange->method_at);
-        snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
-                 http->held + exchange->path_at);
-    }
-    struct log_field fields[] = {
-        {.name = "route", .type = LOG_TEXT, .text = exchange->route},
-        {.name = "client", .type = LOG_TEXT, .text = client},
-        {.name = "method", .type = LOG_TEXT, .text = method},
-        {.name = "path", .type = LOG_TEXT, .text = path},
-        {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
-        {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
-        {.name = "duration",
-         .type = LOG_DURATION,
-         .seconds = loop_now(http->loop) - exchange->began},
-    };
-
-    log_event(loop_log(http->loop), "access", http->name, "request", fields,
-              sizeof fields / sizeof *fields);
 }
 
 void

@@ -384,6 +384,10 @@ on_progress(struct stream_owner *owner)
 {
     struct websocket *ws = container_of(owner, struct websocket, owner);
 
+    if (stream_is_broken(ws->stream)) { /* noticed here, as it may not be read at the time */
+        end_lost(ws, ENDER_CLIENT, stream_why(ws->stream));
+        return;
+    }
     ws->heard = loop_now(ws->loop);
     if (ws->pinged != 0)
         ws->pinged = ws->heard;

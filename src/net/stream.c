@@ -325,6 +325,12 @@ stream_shutdown(struct stream *stream)
 }
 
 bool
+stream_is_broken(const struct stream *stream)
+{
+    return stream->write_over;
+}
+
+bool
 stream_flushed(const struct stream *stream)
 {
     return !something_to_send(stream);

@@ -146,3 +146,17 @@ http1_query_get(struct span query, const char *key, char *out, size_t size)
     }
     return result;
 }
+
+bool
+http1_query_valid(struct span query)
+{
+    char decoded[HTTP1_TARGET_MAX + 1];
+    struct span key, value;
+
+    while (next_pair(&query, &key, &value)) {
+        if (decode_value(key, decoded, sizeof decoded) < 0 ||
+            decode_value(value, decoded, sizeof decoded) < 0)
+            return false;
+    }
+    return true;
+}

@@ -186,7 +186,7 @@ sending_pump(struct sending *sending)
 {
     size_t sent = 0;
 
-    while (sending->left > 0 && sent < TURN) {
+    while (sending->left > 0 && sent < TURN && !exchange_is_lost(sending->exchange)) {
         size_t n;
 
         if (exchange_pending(sending->exchange) > HTTP_ANSWER_HIGH)
@@ -196,7 +196,7 @@ sending_pump(struct sending *sending)
             break;
         sent += n;
     }
-    if (sending->left > 0 && sent >= TURN)
+    if (sending->left > 0 && sent >= TURN && !exchange_is_lost(sending->exchange))
         timer_set(&sending->next_turn, loop_now(exchange_loop(sending->exchange)));
     else
         sending_end(sending);

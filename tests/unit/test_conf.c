@@ -114,7 +114,7 @@ values_that_are_refused(void **state)
         {"server",
          "header_max",
          "a size from 1k to 64k (such as 64k)",
-         {"", "0", "1023", "65k", "2m", "1g", "64K", "64kb", "k", "-1k", "18446744073709551616k"}},
+         {"", "0", "1023", "65k", "1g", "64K", "64kb", "k", "-1k", "18446744073709551616k"}},
         {"log",
          "level",
          "error, warn, info or debug",
