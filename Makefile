@@ -47,7 +47,8 @@ FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 .PHONY: all demo check bench fuzz soak asan tsan lint format install uninstall dist clean help \
         deps unit integration browser fuzz-replay units binary compilers
 
-all: deps binary ## build culvert (installs the libraries that are missing)
+all: deps ## build culvert (installs the libraries that are missing)
+	@$(MAKE) --no-print-directory -j$(JOBS) binary
 
 binary: $(BIN)
 

@@ -3,8 +3,7 @@
  * culvert -- arguments, signals, start and stop.
  *
  *      arguments → configuration → sockets → one loop and service per worker → threads
- *                                                main's own loop: signals, until all workers have
- * stopped
+ *                                main's own loop: signals, until all workers have stopped
  */
 #include <errno.h>
 #include <getopt.h>

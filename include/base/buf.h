@@ -10,8 +10,8 @@
  *
  * Thread:    a pool and its buffers belong to one worker.
  * Lifetime:  the pool outlives its buffers.
- * Memory:    the pool keeps at most its ceiling of free blocks, and none while no buffer holds
- *            any; the rest goes back to the allocator.
+ * Memory:    the pool keeps at most its ceiling of free blocks, and none while no buffer holds any;
+ *            the rest goes back to the allocator.
  */
 #ifndef CULVERT_BASE_BUF_H
 #define CULVERT_BASE_BUF_H

@@ -8,8 +8,8 @@
  *
  * Thread:    any; a line is one write(2), so lines do not mix.
  * Lifetime:  log_open() to log_close(), which is after all threads have ended.
- * Errors:    nobody waits for the log: a line that a pipe or a disk does not take is lost, and the next one that is taken
- *            is preceded by one that says how many.
+ * Errors:    nobody waits for the log: a line that a pipe or a disk does not take is lost, and the
+ *            next one that is taken is preceded by one that says how many.
  */
 #ifndef CULVERT_BASE_LOG_H
 #define CULVERT_BASE_LOG_H

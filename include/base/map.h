@@ -11,7 +11,7 @@
  * Thread:    one at a time.
  * Lifetime:  embedded in its owner: map_init() to map_deinit().
  * Ownership: entries and keys are the members'; they stay in place, unchanged, while they are in
- * it.
+ *            it.
  */
 #ifndef CULVERT_BASE_MAP_H
 #define CULVERT_BASE_MAP_H

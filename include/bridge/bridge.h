@@ -9,7 +9,7 @@
  *
  * Thread:    on the loop's thread.
  * Lifetime:  bridge_start() until both endpoints are gone; then it logs the access line, calls
- * `over` and is freed at the end of the turn.
+ *            `over` and is freed at the end of the turn.
  */
 #ifndef CULVERT_BRIDGE_BRIDGE_H
 #define CULVERT_BRIDGE_BRIDGE_H

@@ -16,7 +16,7 @@
  *
  * Thread:    on the loop's thread.
  * Lifetime:  an endpoint is made by its module and ends itself: after gone() it is freed at the end
- * of the turn; close() is the same without the event.
+ *            of the turn; close() is the same without the event.
  */
 #ifndef CULVERT_BRIDGE_ENDPOINT_H
 #define CULVERT_BRIDGE_ENDPOINT_H

@@ -4,7 +4,7 @@
  * snapshot and holds its connections.
  *
  * Thread:    made and freed by main while the worker's loop does not run; service_stop() and
- * service_count() are messages that main posts; all else is on the worker.
+ *            service_count() are messages that main posts; all else is on the worker.
  */
 #ifndef CULVERT_BRIDGE_SERVICE_H
 #define CULVERT_BRIDGE_SERVICE_H

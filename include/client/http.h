@@ -6,8 +6,7 @@
  *      stream → head complete → handler->request(exchange) ─┬─ exchange_error()
  *         ▲                                                 ├─ exchange_begin(), _write()…, _end()
  *         └──── next request, if the connection is kept ────┤
- *                                                           └─ exchange_take(): the stream leaves
- * (WebSocket)
+ *                                                           └─ exchange_take(): it leaves HTTP
  *
  * While an exchange is open, what the client sends is held, HTTP_HELD_MAX bytes at most, and then
  * left in the kernel. Requests that were pipelined are served in order, one at a time. Bodies are
@@ -15,9 +14,9 @@
  *
  * Thread:    on the loop's thread.
  * Lifetime:  http_accept() until the connection ends or its stream is taken; an exchange lives from
- * request() until exchange_end(), exchange_error(), exchange_take(), or events->gone(). It must not
- * be touched after. Errors:    requests that cannot be parsed are answered here, without the
- * handler.
+ *            request() until exchange_end(), exchange_error(), exchange_take(), or events->gone().
+ *            It must not be touched after.
+ * Errors:    requests that cannot be parsed are answered here, without the handler.
  */
 #ifndef CULVERT_CLIENT_HTTP_H
 #define CULVERT_CLIENT_HTTP_H
@@ -34,7 +33,6 @@ struct exchange;
 struct exchange_owner;
 struct http_handler;
 struct linger_set;
-struct log_field;
 struct loop;
 struct stream;
 struct stream_owner;
@@ -91,7 +89,7 @@ struct exchange_events {
     /* Bytes of the answer left: look at exchange_pending(). May be NULL for who never writes in
      * pieces. */
     void (*progress)(struct exchange_owner *owner);
-    /* The client has gone (for an upgrade its FIN is enough); the exchange is over. */
+    /* The client has gone; the exchange is over. */
     void (*gone)(struct exchange_owner *owner);
 };
 
@@ -101,6 +99,9 @@ struct exchange_owner {
 };
 
 void exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner);
+
+/* The answer is to be a conversation: a client that ends its side before, has gone. */
+void exchange_expect_talk(struct exchange *exchange);
 
 /* Valid until request() returns. */
 const struct http1_request *exchange_request(const struct exchange *exchange);
@@ -116,7 +117,6 @@ const char *exchange_name(const struct exchange *exchange);
 const struct addr *exchange_peer(const struct exchange *exchange);
 /* The connection ends after this answer, because culvert does: begin nothing long. */
 bool exchange_is_draining(const struct exchange *exchange);
-bool exchange_is_tls(const struct exchange *exchange);
 
 /* route is for the access log and must outlive the exchange; write_timeout: seconds that the client
  * may take nothing of what waits. */

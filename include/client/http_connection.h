@@ -32,7 +32,7 @@ struct exchange {
     int status; /* 0: not answered yet */
     bool open;
     bool head;        /* the method is HEAD */
-    bool upgrade;     /* an Upgrade header was there */
+    bool talk;        /* the answer is to be a conversation */
     bool json;        /* errors as JSON */
     bool close_after; /* the connection ends with this answer */
     bool http10;
@@ -59,7 +59,6 @@ struct http {
     struct addr peer;
     struct loop_deferred free_later;
     char name[32];
-    bool tls;
     bool log_access;
     bool client_ended; /* its FIN was read */
     bool draining;

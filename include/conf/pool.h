@@ -4,8 +4,8 @@
  *
  * Thread:    one at a time.
  * Ownership: everything that it hands out lives until conf_pool_deinit().
- * Errors:    NULL without memory; conf_pool_failed() remembers it, so that a loader may ask once
- *            at its end.
+ * Errors:    NULL without memory; conf_pool_failed() remembers it, so that a loader may ask once at
+ *            its end.
  */
 #ifndef CULVERT_CONF_POOL_H
 #define CULVERT_CONF_POOL_H

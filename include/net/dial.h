@@ -14,8 +14,8 @@
  * Thread:    on the loop's thread.
  * Lifetime:  dial_start() to the callback or dial_cancel(), whichever is first.
  * Ownership: the callback gets the descriptor, connected, non-blocking, close-on-exec; on TCP with
- * TCP_NODELAY and with keep-alive (a probe after 60 s of silence, lost after 4, 15 s apart). It must
- * not call dial_cancel().
+ *            TCP_NODELAY and with keep-alive (a probe after 60 s of silence, lost after 4, 15 s
+ *            apart). It must not call dial_cancel().
  */
 #ifndef CULVERT_NET_DIAL_H
 #define CULVERT_NET_DIAL_H

@@ -8,7 +8,7 @@
  * Thread:    sockets are opened and closed by main; a listener belongs to its loop's thread.
  * Ownership: a listener borrows its descriptor.
  * Errors:    without descriptors or memory, accepting pauses for LISTENER_PAUSE seconds instead of
- * spinning; one warning says so.
+ *            spinning; one warning says so.
  */
 #ifndef CULVERT_NET_LISTENER_H
 #define CULVERT_NET_LISTENER_H

@@ -9,9 +9,10 @@
  * A server is given 2 s, then the next is tried; after a second round (4 s each) it is over.
  *
  * Thread:    on the loop's thread; but resolver_new() and resolver_free() only one at a time in the
- * whole process (c-ares counts its users without a lock): the main thread makes the resolvers
- * before the workers start and frees them when they have ended. Ownership: the caller embeds struct
- * resolver_query and keeps it until the callback or resolver_cancel().
+ *            whole process (c-ares counts its users without a lock): the main thread makes the
+ *            resolvers before the workers start and frees them when they have ended.
+ * Ownership: the caller embeds struct resolver_query and keeps it until the callback or
+ *            resolver_cancel().
  */
 #ifndef CULVERT_NET_RESOLVER_H
 #define CULVERT_NET_RESOLVER_H

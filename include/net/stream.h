@@ -15,9 +15,10 @@
  *
  * Thread:    on the loop's thread.
  * Lifetime:  stream_open() to stream_close(); memory goes at the end of the loop turn, so a
- * callback may close its own stream, and must not touch it after. Ownership: takes fd and ssl on
- * success only; borrows loop and owner. Errors:    a broken stream is told by stream_read(), after
- * the bytes that came before; stream_why() says why.
+ *            callback may close its own stream, and must not touch it after.
+ * Ownership: takes fd and ssl on success only; borrows loop and owner.
+ * Errors:    a broken stream is told by stream_read(), after the bytes that came before;
+ *            stream_why() says why.
  */
 #ifndef CULVERT_NET_STREAM_H
 #define CULVERT_NET_STREAM_H
@@ -85,6 +86,7 @@ size_t stream_pending(const struct stream *stream);
  * stream_write_due() tells when to call stream_takes_nothing() next, 0 if nothing waits; the latter
  * tells whether the peer has taken nothing for so many seconds while something waited.
  */
+size_t stream_unacknowledged(const struct stream *stream); /* with what waits here */
 double stream_write_due(const struct stream *stream, double timeout);
 bool stream_takes_nothing(struct stream *stream, double timeout);
 
@@ -111,7 +113,7 @@ bool stream_read_over(const struct stream *stream);
 /* Moves a TLS handshake on: 1 done (always, for plain), 0 call again when readable(), -1 failed. */
 int stream_handshake(struct stream *stream);
 
-/* Why it broke, in a few words; never NULL. Lives until the stream is closed. */
+/* Why it broke, in a few words; never NULL. Lives to the end of the turn in which the stream is closed. */
 const char *stream_why(const struct stream *stream);
 
 #endif

@@ -5,13 +5,14 @@
  *
  * Thread:    made on the main thread; afterwards read by all workers.
  * Lifetime:  counted; whoever holds a reference may make connections of it, and holds it until
- * their handshakes are over: the certificate is chosen, by name, in mid-handshake. Settings:
- * TLS 1.2 or 1.3 as configured, no renegotiation, no compression, ALPN http/1.1 (a client that
- * offers ALPN without it is refused with no_application_protocol, RFC 7301 section 3.2), session
- * tickets with keys that all workers share (a ticket is worth nothing under another client_ca or
- * client_verify; no other session cache, no early data), SSL_MODE_RELEASE_BUFFERS,
- * ENABLE_PARTIAL_WRITE, ACCEPT_MOVING_WRITE_BUFFER. Clients that come with TLS 1.2 get ECDHE with
- * AES-GCM or ChaCha20. A connection that ends without close_notify is a failure, not an ending.
+ *            their handshakes are over: the certificate is chosen, by name, in mid-handshake.
+ * Settings:  TLS 1.2 or 1.3 as configured, no renegotiation, no compression, ALPN http/1.1 (a
+ *            client that offers ALPN without it is refused with no_application_protocol, RFC 7301
+ *            section 3.2), session tickets with keys that all workers share (a ticket is worth
+ *            nothing under another client_ca or client_verify; no other session cache, no early
+ *            data), SSL_MODE_RELEASE_BUFFERS, ENABLE_PARTIAL_WRITE, ACCEPT_MOVING_WRITE_BUFFER.
+ *            Clients that come with TLS 1.2 get ECDHE with AES-GCM or ChaCha20. A connection that
+ *            ends without close_notify is a failure, not an ending.
  *
  * Certificates are chosen by SNI: the host itself, else *.host for exactly one label, else the
  * default one ([tls], or the first). client_ca, client_verify and min_version are the default one's

@@ -3,7 +3,7 @@
  * http1_class -- the kinds of bytes that HTTP/1.1 tells apart (RFC 9110 section 5.6.2, RFC 9112),
  * as a table.
  *
- * Thread: any; constants only.
+ * Thread:    any; constants only.
  */
 #ifndef CULVERT_PROTO_HTTP1_CLASS_H
 #define CULVERT_PROTO_HTTP1_CLASS_H

@@ -5,7 +5,7 @@
  * The implementation (portable, SSE2, AVX2, NEON) is chosen by what the processor has. No byte
  * outside [src, src+len) is read and none outside [dst, dst+len) is written.
  *
- * Thread: any; no state.
+ * Thread:    any; no state.
  */
 #ifndef CULVERT_PROTO_MASK_H
 #define CULVERT_PROTO_MASK_H

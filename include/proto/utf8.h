@@ -3,7 +3,7 @@
  * utf8 -- streaming validation (RFC 3629): no overlong forms, no surrogates, nothing above
  * U+10FFFF.
  *
- * Thread: any; no state outside the struct.
+ * Thread:    any; no state outside the struct.
  */
 #ifndef CULVERT_PROTO_UTF8_H
 #define CULVERT_PROTO_UTF8_H

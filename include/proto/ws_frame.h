@@ -11,7 +11,7 @@
  * Thread:    any.
  * Ownership: chunks point into the caller's input.
  * Errors:    WS_STOP_ERROR with a close code (1002, 1007, 1009) and a sentence; the decoder is
- * spent then.
+ *            spent then.
  */
 #ifndef CULVERT_PROTO_WS_FRAME_H
 #define CULVERT_PROTO_WS_FRAME_H

@@ -8,7 +8,7 @@
  *
  * Thread:    on the loop's thread.
  * Lifetime:  target_open() to the callback or target_cancel(), whichever is first. The endpoint is
- * the callee's to bridge or to close.
+ *            the callee's to bridge or to close.
  */
 #ifndef CULVERT_TARGET_TARGET_H
 #define CULVERT_TARGET_TARGET_H

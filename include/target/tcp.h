@@ -2,9 +2,10 @@
 /*
  * tcp -- the target's endpoint over a connected stream: TCP, TLS or a unix socket.
  *
- *      finish() ──→ what waits is sent, then FIN ──→ read until the target's FIN, close_timeout at
- * most ──→ gone the target's FIN ──→ ended(1000); the client's bytes are still written until
- * finish() reset, write_timeout ──→ ended(1014), gone
+ *      finish() ──────────→ what waits is sent, then FIN ──→ read until the target's FIN,
+ *                           close_timeout at most ──→ gone
+ *      the target's FIN ──→ ended(1000); the client's bytes are still written until finish()
+ *      reset, write_timeout ──→ ended(1014), gone
  *
  * Thread, lifetime: see bridge/endpoint.h.
  */

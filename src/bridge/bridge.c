@@ -197,6 +197,7 @@ on_drained(struct endpoint *from)
     struct bridge *bridge = from->bridge;
     enum side side = side_of(from);
 
+    bridge->active = loop_now(bridge->loop);
     if (bridge->gone[1 - side] || from->ops->pending(from) > bridge->route->buffer / 2)
         return;
     other(bridge, side)->ops->resume(other(bridge, side));
@@ -204,13 +205,28 @@ on_drained(struct endpoint *from)
 
 /* ---- idle_timeout ---- */
 
+/* Bytes on their way to who takes them slowly: nothing passes here meanwhile, but nobody is idle. */
+static bool
+something_waits(const struct bridge *bridge)
+{
+    unsigned i;
+
+    for (i = 0; i < 2; i++)
+        if (!bridge->gone[i] && bridge->ends[i]->ops->pending(bridge->ends[i]) > 0)
+            return true;
+    return false;
+}
+
 static void
 on_idle(struct timer *timer)
 {
     struct bridge *bridge = container_of(timer, struct bridge, idle);
     struct ending ending = {ENDER_CULVERT, 1008, "idle timeout"};
-    double due = bridge->active + bridge->route->idle_timeout;
+    double due;
 
+    if (something_waits(bridge))
+        bridge->active = loop_now(bridge->loop);
+    due = bridge->active + bridge->route->idle_timeout;
     if (due > loop_now(bridge->loop) + 0.001) {
         timer_set(timer, due);
         return;

@@ -22,6 +22,12 @@ exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner)
     exchange->owner = owner;
 }
 
+void
+exchange_expect_talk(struct exchange *exchange)
+{
+    exchange->talk = true;
+}
+
 const struct http1_request *
 exchange_request(const struct exchange *exchange)
 {
@@ -84,12 +90,6 @@ const struct addr *
 exchange_peer(const struct exchange *exchange)
 {
     return &exchange_connection(exchange)->peer;
-}
-
-bool
-exchange_is_tls(const struct exchange *exchange)
-{
-    return exchange_connection(exchange)->tls;
 }
 
 void

@@ -225,7 +225,6 @@ describe(struct exchange *exchange, const struct http *http, const struct http1_
     exchange->path_at = (size_t)(request->path.at - http->held);
     exchange->path_len = request->path.len;
     exchange->head = request->method == HTTP1_HEAD;
-    exchange->upgrade = request->upgrade;
     exchange->http10 = request->minor == 0;
     /* Bodies are not read on any route of this version: an answer to one ends the connection. */
     if (!request->keep_alive || request->content_length > 0 || request->chunked)
@@ -350,7 +349,7 @@ on_readable(struct stream_owner *owner)
     }
     http->client_ended = n == STREAM_END;
     /* A client may close its side and still wait for its answer; who wants to talk on may not. */
-    if (n == STREAM_END && http->exchange.open && !http->exchange.upgrade)
+    if (n == STREAM_END && http->exchange.open && !http->exchange.talk)
         return;
     if (n == STREAM_END && !stream_flushed(http->stream))
         return;
@@ -401,7 +400,6 @@ http_accept(const struct http_options *options)
     http->handler = options->handler;
     http->header_timeout = options->header_timeout;
     http->peer = *options->peer;
-    http->tls = options->ssl != NULL;
     http->log_access = options->log_access;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);

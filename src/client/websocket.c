@@ -38,12 +38,13 @@ struct websocket {
     struct linger_set *lingers;
     struct timer timer;
     struct ws_decoder decoder;
-    double heard;      /* when the client last sent anything, or its socket took something */
-    double pinged;     /* when the unanswered PING was sent; 0: none is under way */
-    double message;    /* when the unfinished message last got bytes */
-    double close_by;   /* CLOSING, and all was flushed: when to stop waiting */
-    struct pong *pong; /* the one that waits for the socket */
-    char *early;       /* what came before the 101 */
+    double heard;         /* when the client last sent anything, or its socket took something */
+    double pinged;        /* when the unanswered PING was sent; 0: none is under way */
+    size_t pinged_behind; /* bytes that the client had to take before it, at the last look */
+    double message;       /* when the unfinished message last got bytes */
+    double close_by;      /* CLOSING, and all was flushed: when to stop waiting */
+    struct pong *pong;    /* the one that waits for the socket */
+    char *early;          /* what came before the 101 */
     size_t early_len;
     size_t early_at;
     struct loop_deferred free_later;
@@ -51,8 +52,6 @@ struct websocket {
     bool reading;
     bool client_ended; /* its FIN came before the 101 */
 };
-
-static void arm(struct websocket *ws);
 
 static struct websocket *
 from_endpoint(const struct endpoint *endpoint)
@@ -122,11 +121,7 @@ end(struct websocket *ws, const struct ending *ending)
 static void
 end_lost(struct websocket *ws, enum ender by, const char *reason)
 {
-    char copy[128];
-
-    /* The sentence may live in the stream that is closed first. */
-    snprintf(copy, sizeof copy, "%s", reason);
-    end(ws, &(struct ending){by, WS_CODE_LOST, copy});
+    end(ws, &(struct ending){by, WS_CODE_LOST, reason});
 }
 
 /* The client broke a rule: it is told which, unless a Close was sent already. */
@@ -187,6 +182,19 @@ passed(const struct websocket *ws, double due)
     return due != 0 && due <= loop_now(ws->loop) + 0.001;
 }
 
+/*
+ * Asks for a sign of life, unless that is under way: then the client has taken some of the bytes before the PING,
+ * which may be megabytes in the kernel, and gets more time.
+ */
+static void
+ping(struct websocket *ws)
+{
+    if (ws->pinged == 0)
+        write_control(ws, WS_PING, "", 0);
+    ws->pinged = loop_now(ws->loop);
+    ws->pinged_behind = stream_unacknowledged(ws->stream);
+}
+
 static void
 on_timer(struct timer *timer)
 {
@@ -205,12 +213,11 @@ on_timer(struct timer *timer)
         return;
     }
     if (passed(ws, heartbeat_due(ws))) {
-        if (ws->pinged != 0) {
+        if (ws->pinged != 0 && stream_unacknowledged(ws->stream) >= ws->pinged_behind) {
             end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
             return;
         }
-        write_control(ws, WS_PING, "", 0);
-        ws->pinged = loop_now(ws->loop);
+        ping(ws);
     }
     arm(ws);
 }
@@ -291,12 +298,21 @@ deliver(struct websocket *ws, const struct ws_chunk *chunk)
                                  chunk->type == WS_TEXT ? ENDPOINT_TEXT : 0);
 }
 
+/* A message of which only a header has come so far, and that in this read: `before` is what was left of a frame before it. */
+static bool
+has_begun_message(const struct websocket *ws, uint64_t before)
+{
+    const struct ws_decoder *decoder = &ws->decoder;
+
+    return decoder->in_message && decoder->left == decoder->message_len && decoder->left != before;
+}
+
 /* data has ENDPOINT_HEADROOM bytes before it and is used up. */
 static void
 decode(struct websocket *ws, uint8_t *data, size_t len)
 {
+    uint64_t before = ws->decoder.in_message ? ws->decoder.left : UINT64_MAX;
     struct ws_chunk chunk;
-    bool was_in_message = ws->decoder.in_message;
 
     ws->heard = loop_now(ws->loop);
     ws->pinged = 0;
@@ -318,7 +334,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
     }
     if (ws->state == OVER)
         return;
-    if (ws->decoder.in_message && !was_in_message)
+    if (has_begun_message(ws, before))
         ws->message = ws->heard;
     arm(ws);
 }

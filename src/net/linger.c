@@ -44,11 +44,12 @@ go_on(struct linger *linger)
 {
     struct stream *stream = linger->stream;
 
-    if (!stream_flushed(stream)) {
+    if (stream_pending(stream) > 0) {
         timer_set(&linger->timer, stream_write_due(stream, linger->write_timeout));
         return;
     }
-    if (stream_read_over(stream) || linger->dropped > LINGER_BYTES_MAX) {
+    if ((stream_read_over(stream) && stream_flushed(stream)) ||
+        linger->dropped > LINGER_BYTES_MAX) {
         end(linger);
         return;
     }
@@ -83,7 +84,7 @@ on_timeout(struct timer *timer)
 {
     struct linger *linger = container_of(timer, struct linger, timer);
 
-    if (stream_flushed(linger->stream) ||
+    if (stream_pending(linger->stream) == 0 ||
         stream_takes_nothing(linger->stream, linger->write_timeout))
         end(linger);
     else

@@ -41,8 +41,8 @@ struct stream {
     struct buf out;
     double stalled_since; /* when the socket last took anything while something waited; 0: nothing
                              waits */
-    int stalled_out;      /* unacknowledged() at the last look since then; -1: not looked yet */
-    char *why;            /* allocated with the first failure */
+    size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
+    char *why;          /* allocated with the first failure */
     struct loop_deferred free_later;
     uint8_t fin;        /* enum fin_state */
     uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
@@ -198,7 +198,7 @@ static void
 note_progress(struct stream *stream)
 {
     stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream->loop) : 0;
-    stream->stalled_out = -1;
+    stream->stalled_out = 0;
 }
 
 /* Sends what waits, as much as one turn allows. Returns whether anything moved. */
@@ -266,13 +266,14 @@ stream_pending(const struct stream *stream)
     return buf_len(&stream->out);
 }
 
-/* Bytes that were sent or wait in the kernel, but that the peer has not acknowledged. */
-static int
-unacknowledged(const struct stream *stream)
+size_t
+stream_unacknowledged(const struct stream *stream)
 {
-    int bytes;
+    int bytes = 0;
 
-    return ioctl(stream->io.fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+    if (ioctl(stream->io.fd, SIOCOUTQ, &bytes) != 0)
+        bytes = 0; /* a socket without such a queue */
+    return buf_len(&stream->out) + (size_t)bytes;
 }
 
 double
@@ -280,19 +281,19 @@ stream_write_due(const struct stream *stream, double timeout)
 {
     if (stream->stalled_since == 0)
         return 0;
-    return stream->stalled_since + (stream->stalled_out < 0 ? timeout / 2 : timeout);
+    return stream->stalled_since + (stream->stalled_out == 0 ? timeout / 2 : timeout);
 }
 
 bool
 stream_takes_nothing(struct stream *stream, double timeout)
 {
     double due = stream_write_due(stream, timeout);
-    int out;
+    size_t out;
 
     if (due == 0 || loop_now(stream->loop) + 0.001 < due)
         return false;
-    out = unacknowledged(stream);
-    if (stream->stalled_out < 0) {
+    out = stream_unacknowledged(stream);
+    if (stream->stalled_out == 0) {
         stream->stalled_out = out;
         return false;
     }
@@ -471,7 +472,10 @@ stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_owner *owner)
 static void
 free_stream(struct loop_deferred *deferred)
 {
-    free(container_of(deferred, struct stream, free_later));
+    struct stream *stream = container_of(deferred, struct stream, free_later);
+
+    free(stream->why);
+    free(stream);
 }
 
 void
@@ -487,8 +491,6 @@ stream_close(struct stream *stream)
     stream->ssl = NULL;
     close(stream->io.fd);
     loop_count_socket(stream->loop, -1);
-    free(stream->why);
-    stream->why = NULL;
     loop_defer(stream->loop, &stream->free_later, free_stream);
 }
 

@@ -2,8 +2,7 @@
 /*
  *   input    H payload  H payload  H pay|            what one read brought; H is a header
  *              └──┬──┘    │          │
- *   chunk      payload ◄──┘◄─────────┘               the first stays in place, the others move down
- * to it
+ *   chunk      payload ◄──┘◄─────────┘               the first stays, the others move down to it
  *
  * Unmasking writes every byte anyhow, so the move costs nothing. Encoding is in ws_encode.c.
  */

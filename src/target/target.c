@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/target.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,10 +62,7 @@ finish(struct target_opening *opening, enum dial_result result, struct endpoint 
 static void
 fail(struct target_opening *opening, enum dial_result result, const char *why)
 {
-    char copy[256];
-
-    snprintf(copy, sizeof copy, "%s", why); /* it may live in what is closed now */
-    finish(opening, result, NULL, copy);
+    finish(opening, result, NULL, why);
 }
 
 static void

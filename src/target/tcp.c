@@ -2,7 +2,6 @@
 #include "target/tcp.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/list.h"
@@ -63,11 +62,8 @@ tell_ended(struct tcp *tcp, uint16_t code, const char *reason)
 static void
 end(struct tcp *tcp, uint16_t code, const char *reason)
 {
-    char copy[128];
-
-    snprintf(copy, sizeof copy, "%s", reason); /* it may live in the stream */
     release(tcp);
-    tell_ended(tcp, code, copy);
+    tell_ended(tcp, code, reason);
     tcp->endpoint.events->gone(&tcp->endpoint);
 }
 
@@ -102,14 +98,14 @@ on_timer(struct timer *timer)
 static bool
 is_finished(struct tcp *tcp)
 {
-    bool flushed = stream_flushed(tcp->stream);
+    bool sent = stream_pending(tcp->stream) == 0;
 
     if (!tcp->finishing)
         return false;
-    if (flushed && tcp->ended)
+    if (tcp->ended && stream_flushed(tcp->stream))
         return true;
     /* A target that has ended may or may not read what is left for it; one that reads is waited for. */
-    if ((flushed || tcp->ended) && tcp->close_by == 0)
+    if ((sent || tcp->ended) && tcp->close_by == 0)
         tcp->close_by = loop_now(tcp->loop) + tcp->route->close_timeout;
     return false;
 }

@@ -237,7 +237,8 @@ def test_s15_abused_tls_connections_leave_nothing_behind(culvert, peer, certs):
         for number in range(3):
             abuse_tls(c, certs.client_context(), 150, SEED + 20 + number)
             rounds.append(quiet(c, fds))
-        assert rounds[2].live_bytes == rounds[1].live_bytes, rounds
+        # OpenSSL keeps the text of a thread's last error; 25 connections of a kind would leave more.
+        assert abs(rounds[2].live_bytes - rounds[1].live_bytes) < 512, rounds
 
 
 @pytest.mark.tsan

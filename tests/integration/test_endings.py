@@ -276,6 +276,18 @@ def test_a_target_may_still_answer_after_the_clients_close(culvert, peer):
     assert conn.is_open() is False
 
 
+def test_a_target_that_was_held_up_may_end_in_order_when_its_client_has_gone(culvert, peer):
+    target = peer(Pourer, 40_000_000)
+    c = culvert(to(target, "close_timeout = 60s\nheartbeat = 0"))
+    ws = c.ws("/x", receive_buffer=4096)
+    wait_until(lambda: target.poured > 0, "the target to pour")
+    c.wait_quiet()
+    assert target.poured < target.total
+    ws.reset()
+    target.wait_ended("eof")
+    assert target.poured == target.total
+
+
 @pytest.mark.parametrize("kind", [Silent, Pourer])
 def test_a_target_that_goes_on_after_the_clients_close_is_cut_off_after_close_timeout(culvert, peer, kind):
     target = peer(kind)
@@ -312,6 +324,20 @@ def test_s15_a_client_that_never_ends_is_gone_after_close_timeout(culvert, peer,
     assert watch.seconds < 6
     if manner == "silent":
         assert watch.seconds >= 0.7
+
+
+def test_s15_a_close_that_had_to_wait_for_the_client_has_its_deadline_too(culvert, peer):
+    """The Close stands behind bytes that the client takes late; it takes it, and says nothing."""
+    target = peer(Target)
+    c = culvert(to(target, "close_timeout = 1s"))
+    before = c.fds()
+    ws = c.ws("/x", receive_buffer=4096)
+    conn = target.accept()
+    sent = conn.fill()
+    conn.finish()
+    data, code, _ = ws.recv_to_close()
+    assert len(data) == sent and code == 1000
+    wait_until(lambda: c.fds() == before, "descriptors to return", timeout=10)
 
 
 def test_s15_a_client_that_reads_nothing_cannot_hold_a_finished_connection(culvert, peer):

@@ -204,3 +204,71 @@ def test_slow_targets_are_read_to_their_end_after_the_client_has_gone(culvert, p
     ws.leave(1000)
     target.go()
     wait_until(lambda: target.length == len(data), "all bytes at the target")
+
+
+def test_a_slow_reader_that_answers_pings_as_it_reads_them_is_alive(culvert, peer):
+    """The PING lies behind megabytes in the kernel; the client takes them steadily."""
+    target = peer(Target)
+    c = culvert(f"[route /x]\ntarget = {target.url}\nheartbeat = 1s\nheartbeat_timeout = 1s\n")
+    ws = c.ws("/x", receive_buffer=16384)
+    conn = target.accept()
+    total = 2_000_000
+    conn.send(bytes(total))
+    got = 0
+    while got < total:
+        got += len(ws.recv_data().payload)  # answers PINGs on its way
+        time.sleep(0.15)
+    assert ws.is_open()
+
+
+def test_a_flow_to_a_slow_client_is_not_idle(culvert, peer):
+    target = peer(Target)
+    c = culvert(f"[route /x]\ntarget = {target.url}\nidle_timeout = 1s\nbuffer = 16m\n")
+    ws = c.ws("/x", receive_buffer=16384)
+    conn = target.accept()
+    total = 9_000_000
+    conn.send(bytes(total))
+    got = 0
+    watch = Stopwatch()
+    while got < total:
+        got += len(ws.recv_data().payload)
+        if watch.seconds < 3:
+            time.sleep(0.05)
+    assert ws.recv_close() == 1008  # and now it is
+
+
+def test_a_new_message_has_its_whole_time(culvert):
+    c = culvert(ECHO + "message_timeout = 2s\n")
+    ws = c.ws("/x")
+    ws.send(frame(BINARY_FRAME, b"begin", fin=False))
+    time.sleep(1.5)
+    ws.send(frame(0, b"") + header(BINARY_FRAME, 5))
+    time.sleep(1.5)
+    ws.send(bytes(4) + b"hello")
+    assert ws.recv_bytes(10)[:5] == b"begin"
+
+
+def test_pings_do_not_prolong_an_unfinished_message(culvert):
+    c = culvert(ECHO + "message_timeout = 1s\n")
+    for begun in (frame(BINARY_FRAME, b"", fin=False), header(BINARY_FRAME, 5) + bytes(4)):
+        ws = c.ws("/x")
+        ws.send(begun)
+        watch = Stopwatch()
+        ws.sock.settimeout(0.2)
+        if begun[0] == 2:  # a whole frame: control frames may follow
+            while watch.seconds < 4 and c.events("websocket") == []:
+                ws.send_quietly(frame(9, b"still here"))
+                time.sleep(0.2)
+        ws.sock.settimeout(DEADLINE)
+        assert ws.recv_close() == 1008
+        assert watch.seconds < 4
+
+
+def test_an_upgrade_that_is_ignored_leaves_a_half_closed_client_its_answer(culvert, tmp_path):
+    data = os.urandom(1 << 20) * 8
+    (tmp_path / "big").write_bytes(data)
+    c = culvert(f"[route /]\ntarget = files:{tmp_path}\n")
+    wire = c.http(receive_buffer=65536)
+    wire.send(request(path="/big", headers=[("Connection", "Upgrade"), ("Upgrade", "h2c"), ("Accept", "text/html")]))
+    wire.finish()
+    assert read_answer(wire).body == data
