@@ -133,6 +133,8 @@ placeholder(const struct conf_key *key)
         return ".Ar text";
     case CONF_LIST:
         return ".Ar name , ...";
+    case CONF_ORIGINS:
+        return ".Cm same | any | Ar origin , ...";
     case CONF_PATH:
         return strcmp(key->values, "directory") == 0 ? ".Ar directory" : ".Ar file";
     case CONF_LISTEN:
@@ -163,6 +165,8 @@ write_key(const struct conf_key *key)
     printf(".It Ic %s Li = %s\n", key->name, placeholder(key) + 1);
     printf("%c%s.\n", toupper((unsigned char)key->meaning[0]), key->meaning + 1);
     write_range(key);
+    if (key->not_files)
+        puts("Not with a target\n.Li files: .");
     if (key->standard == NULL)
         puts("There is no default.");
     else if (*key->standard == '\0')

@@ -9,12 +9,14 @@
 
 struct conf;
 struct conf_report;
+struct origin_policy;
 struct tls;
 
 struct snapshot {
     struct conf *conf;
     struct tls *tls;
-    unsigned references; /* atomic */
+    struct origin_policy *origins; /* of each route, in conf's order */
+    unsigned references;           /* atomic */
 };
 
 /* Takes conf in any case. Returns NULL with mistakes (of certificates) in report. */

@@ -74,6 +74,21 @@ struct conf_target {
     char *path; /* unix: the socket; files: the directory, absolute */
 };
 
+/* What a target's bytes are to the client. */
+enum conf_messages {
+    CONF_MESSAGES_BINARY,
+    CONF_MESSAGES_TEXT,   /* UTF-8, no code point cut */
+    CONF_MESSAGES_BASE64, /* text, each message a whole base64 text; both ways */
+};
+
+/* Where messages begin and end on the target's side. */
+enum conf_framing {
+    CONF_FRAMING_NONE,
+    CONF_FRAMING_LINE,
+    CONF_FRAMING_LENGTH16, /* big-endian prefixes of 16 and 32 bits */
+    CONF_FRAMING_LENGTH32,
+};
+
 struct conf_route {
     char *name; /* as in [route NAME], for logs and metrics */
     char *host; /* lower case; NULL: any */
@@ -87,6 +102,12 @@ struct conf_route {
 
     char **subprotocols; /* NULL-terminated, perhaps empty */
     bool subprotocols_required;
+    enum conf_messages messages;
+    enum conf_framing framing;
+    char **origins; /* NULL-terminated, never empty; one of "same" and "any" alone, or origins
+                              as configured: of each only "://" is certain */
+    unsigned origins_line; /* 0: the default */
+    bool origin_required;
     double heartbeat; /* 0: never */
     double heartbeat_timeout;
     double idle_timeout; /* 0: never */
@@ -94,6 +115,7 @@ struct conf_route {
     double close_timeout;
     double write_timeout;
     double message_timeout; /* 0: never */
+    size_t message_max;     /* where messages are collected: framing, base64 */
     size_t buffer;          /* cap on what waits for one side */
     bool tls_verify;
     char *tls_ca; /* NULL: the system's */
@@ -184,6 +206,7 @@ enum conf_type {
     CONF_ENUM,
     CONF_TEXT,
     CONF_LIST,
+    CONF_ORIGINS,
     CONF_PATH,
     CONF_LISTEN,
     CONF_TARGET,
@@ -200,6 +223,7 @@ struct conf_key {
                              durations one that is taken besides the range: "auto", "0"; of paths
                              what they name: "file", "directory"; else NULL */
     bool reloadable;      /* takes effect on reload */
+    bool not_files;       /* of routes: says nothing to a route with a target files: */
     const char *meaning;  /* one line */
     size_t offset;        /* in its struct */
     size_t line_offset;   /* of the field that takes the line, in the same struct; 0: none */

@@ -113,16 +113,16 @@ end(struct bridge *bridge)
     loop_defer(bridge->loop, &bridge->free_later, free_bridge);
 }
 
-/* The first reason is the one that is told. */
+/* The first reason is the one that is told; but a fault that we meet while saying goodbye outweighs an end in order. */
 static void
 note_ending(struct bridge *bridge, const struct ending *ending)
 {
-    if (bridge->code != 0)
+    if (bridge->code != 0 && (bridge->code != 1000 || ending->by != ENDER_CULVERT))
         return;
     bridge->ended_by = ending->by;
     bridge->code = ending->code;
-    if (ending->reason[0] != '\0')
-        bridge->reason = strdup(ending->reason);
+    free(bridge->reason);
+    bridge->reason = ending->reason[0] != '\0' ? strdup(ending->reason) : NULL;
 }
 
 static void
@@ -132,6 +132,16 @@ finish(struct bridge *bridge, enum side side, const struct ending *ending)
         return;
     bridge->finished[side] = true;
     bridge->ends[side]->ops->finish(bridge->ends[side], ending);
+}
+
+/* By our own decision: the client is told, and its answer ends the rest. */
+static void
+end_politely(struct bridge *bridge, const struct ending *ending)
+{
+    if (bridge->finished[CLIENT] || bridge->gone[CLIENT])
+        return; /* it ends already */
+    note_ending(bridge, ending);
+    finish(bridge, CLIENT, ending);
 }
 
 static void
@@ -231,8 +241,7 @@ on_idle(struct timer *timer)
         timer_set(timer, due);
         return;
     }
-    note_ending(bridge, &ending);
-    finish(bridge, CLIENT, &ending);
+    end_politely(bridge, &ending);
 }
 
 /* ---- from outside ---- */
@@ -304,8 +313,7 @@ bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason)
         struct bridge *bridge = container_of(at, struct bridge, link);
 
         at = at->next;
-        note_ending(bridge, &ending);
-        finish(bridge, CLIENT, &ending);
+        end_politely(bridge, &ending);
     }
 }
 

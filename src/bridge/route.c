@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "bridge/opening.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
 #include "conf/conf.h"
+#include "event/loop.h"
+#include "guard/origin.h"
 #include "proto/http1.h"
 #include "proto/ws_handshake.h"
 #include "target/files.h"
@@ -82,12 +85,32 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
                    handshake.error.why);
 }
 
+/* Whether the page that asks may use the route; answered if not. */
+static bool
+passes_origin(const struct route_context *context, struct exchange *exchange,
+              const struct conf_route *route)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    const struct origin_policy *policy =
+        &context->snapshot->origins[route - context->snapshot->conf->routes];
+    enum origin_result result = origin_check(policy, request, request->host);
+
+    if (origin_passes(result))
+        return true;
+    log_info(loop_log(context->loop), exchange_name(exchange), "route %s: refused: %s", route->name,
+             origin_reason(result));
+    exchange_error(exchange, 403, ROUTE_NO_CACHE, origin_reason(result));
+    return false;
+}
+
 static void
 stream_route(const struct route_context *context, struct exchange *exchange,
              const struct conf_route *route)
 {
     const struct http1_request *request = exchange_request(exchange);
 
+    if (!passes_origin(context, exchange, route))
+        return;
     switch (use_of(exchange)) {
     case USE_WEBSOCKET:
         open_websocket(context, exchange, route);

@@ -2,9 +2,94 @@
 #include "bridge/snapshot.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "conf/conf.h"
+#include "guard/origin.h"
 #include "net/tls.h"
+
+/* ---- origins ---- */
+
+static size_t
+count(char **texts)
+{
+    size_t n = 0;
+
+    while (texts[n] != NULL)
+        n++;
+    return n;
+}
+
+/* Returns -1 without memory. What is no origin goes to report. */
+static int
+read_listed(struct origin_policy *policy, const struct conf_route *route,
+            struct conf_report *report)
+{
+    size_t n = count(route->origins);
+    struct origin *listed = calloc(n, sizeof *listed);
+    size_t i;
+
+    if (listed == NULL)
+        return -1;
+    for (i = 0; i < n; i++) {
+        struct span text = {route->origins[i], strlen(route->origins[i])};
+        enum origin_result result = origin_parse(text, &listed[i]);
+
+        if (!origin_passes(result))
+            conf_report_add(report, route->origins_line,
+                            "[route %s] origins: expected scheme://host[:port], got \"%s\": %s",
+                            route->name, route->origins[i], origin_reason(result));
+    }
+    policy->mode = ORIGIN_MODE_LIST;
+    policy->listed = listed;
+    policy->n_listed = n;
+    return 0;
+}
+
+static int
+read_policy(struct origin_policy *policy, const struct conf_route *route,
+            struct conf_report *report)
+{
+    policy->required = route->origin_required;
+    if (strcmp(route->origins[0], "same") == 0)
+        policy->mode = ORIGIN_MODE_SAME;
+    else if (strcmp(route->origins[0], "any") == 0)
+        policy->mode = ORIGIN_MODE_ANY;
+    else
+        return read_listed(policy, route, report);
+    return 0;
+}
+
+/* Returns NULL if something is wrong, which report tells. */
+static struct origin_policy *
+read_origins(const struct conf *conf, struct conf_report *report)
+{
+    struct origin_policy *policies = calloc(conf->n_routes, sizeof *policies);
+    size_t i;
+
+    for (i = 0; policies != NULL && i < conf->n_routes; i++) {
+        const struct conf_route *route = &conf->routes[i];
+
+        if (route->target.kind != CONF_TARGET_FILES &&
+            read_policy(&policies[i], route, report) != 0)
+            break;
+    }
+    if (policies == NULL || i < conf->n_routes)
+        conf_report_add(report, 0, "out of memory");
+    return policies;
+}
+
+static void
+free_origins(struct origin_policy *policies, size_t n)
+{
+    size_t i;
+
+    for (i = 0; policies != NULL && i < n; i++)
+        free((struct origin *)(uintptr_t)policies[i].listed);
+    free(policies);
+}
+
+/* ---- snapshots ---- */
 
 struct snapshot *
 snapshot_new(struct conf *conf, struct conf_report *report)
@@ -18,8 +103,9 @@ snapshot_new(struct conf *conf, struct conf_report *report)
     }
     snapshot->references = 1;
     snapshot->conf = conf;
+    snapshot->origins = read_origins(conf, report);
     snapshot->tls = tls_new(conf, report);
-    if (snapshot->tls == NULL) {
+    if (snapshot->tls == NULL || report->n_mistakes > 0) {
         snapshot_unref(snapshot);
         return NULL;
     }
@@ -39,6 +125,7 @@ snapshot_unref(struct snapshot *snapshot)
     if (snapshot == NULL || __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     tls_unref(snapshot->tls);
+    free_origins(snapshot->origins, snapshot->conf->n_routes);
     conf_unref(snapshot->conf);
     free(snapshot);
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "bridge/endpoint.h"
 #include "client/http.h"
+#include "client/messages.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
@@ -38,6 +39,7 @@ struct websocket {
     struct linger_set *lingers;
     struct timer timer;
     struct ws_decoder decoder;
+    struct messages messages;
     double heard;         /* when the client last sent anything, or its socket took something */
     double pinged;        /* when the unanswered PING was sent; 0: none is under way */
     size_t pinged_behind; /* bytes that the client had to take before it, at the last look */
@@ -66,6 +68,7 @@ free_websocket(struct loop_deferred *deferred)
 {
     struct websocket *ws = container_of(deferred, struct websocket, free_later);
 
+    messages_deinit(&ws->messages);
     free(ws->early);
     free(ws->pong);
     free(ws);
@@ -293,9 +296,19 @@ control(struct websocket *ws, const struct ws_chunk *chunk)
 static void
 deliver(struct websocket *ws, const struct ws_chunk *chunk)
 {
-    ws->message = loop_now(ws->loop);
-    ws->endpoint.events->deliver(&ws->endpoint, chunk->data, chunk->len,
-                                 chunk->type == WS_TEXT ? ENDPOINT_TEXT : 0);
+    struct messages_fault fault = {0};
+    uint8_t *data;
+    size_t len;
+
+    if (chunk->len > 0)
+        ws->message = loop_now(ws->loop);
+    if (messages_from_client(&ws->messages, chunk, &data, &len, &fault)) {
+        ws->endpoint.events->deliver(&ws->endpoint, data, len,
+                                     chunk->type == WS_TEXT ? ENDPOINT_TEXT : 0);
+        messages_sent(&ws->messages);
+    } else if (fault.code != 0) {
+        fail(ws, fault.code, fault.why);
+    }
 }
 
 /* A message of which only a header has come so far, and that in this read: `before` is what was left of a frame before it. */
@@ -321,7 +334,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
 
         data += used;
         len -= used;
-        if (chunk.len > 0)
+        if (chunk.len > 0 || chunk.stop == WS_STOP_MESSAGE)
             deliver(ws, &chunk);
         if (ws->state == OVER)
             return;
@@ -420,14 +433,17 @@ static void
 op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
 {
     struct websocket *ws = from_endpoint(endpoint);
-    size_t header = ws_encode_before(data, len, flags & ENDPOINT_TEXT ? WS_TEXT : WS_BINARY);
+    struct messages_fault fault = {0};
     bool was_empty;
 
+    (void)flags; /* a target's bytes have the type that the route gives them */
     if (ws->state != OPEN)
         return;
     was_empty = stream_pending(ws->stream) == 0;
-    stream_write(ws->stream, data - header, header + len);
-    if (was_empty && stream_pending(ws->stream) > 0)
+    messages_to_client(&ws->messages, ws->stream, data, len, &fault);
+    if (fault.code != 0)
+        fail(ws, fault.code, fault.why);
+    else if (was_empty && stream_pending(ws->stream) > 0)
         arm(ws);
 }
 
@@ -465,9 +481,16 @@ static void
 op_finish(struct endpoint *endpoint, const struct ending *ending)
 {
     struct websocket *ws = from_endpoint(endpoint);
+    struct messages_fault fault = {0};
 
     if (ws->state != OPEN)
         return;
+    if (ending->by == ENDER_TARGET)
+        messages_end(&ws->messages, &fault);
+    if (fault.code != 0) {
+        fail(ws, fault.code, fault.why);
+        return;
+    }
     ws->state = CLOSING;
     write_close(ws, ending->code, ending->reason);
     if (stream_pending(ws->stream) == 0)
@@ -495,6 +518,7 @@ websocket_open(const struct websocket_options *options)
     struct exchange_taken taken;
     char answer[256 + WS_SUBPROTOCOL_MAX];
     size_t len;
+    bool whole;
 
     if (ws == NULL) {
         log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
@@ -506,7 +530,9 @@ websocket_open(const struct websocket_options *options)
     ws->loop = exchange_loop(options->exchange);
     ws->route = options->route;
     ws->lingers = options->lingers;
-    ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, 0, false);
+    whole = messages_are_whole(ws->route);
+    ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? ws->route->message_max : 0, whole);
+    messages_init(&ws->messages, ws->route);
     timer_init(&ws->timer, ws->loop, on_timer);
     exchange_take(options->exchange, &ws->owner, &taken);
     ws->stream = taken.stream;

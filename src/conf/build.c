@@ -160,23 +160,23 @@ build_tls(struct conf_context *context, const struct conf_document *document, st
 
 /* ---- [route] ---- */
 
-/* A route to files answers no WebSocket: what [defaults] say of that does not concern it. */
+/* A route to files answers no WebSocket: what [defaults] say of that does not concern it, and what
+ * it says itself is not meant. An empty value says that there is none of it. */
 static void
 settle_files(struct conf_context *context, const struct conf_section *section,
              struct conf_route *route)
 {
-    static const char *const refused[] = {"web", "subprotocols"};
-
-    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        const struct conf_entry *entry = conf_section_entry(section, refused[i]);
-        struct conf_place place = {.section = section->name, .key = refused[i]};
+    for (const struct conf_key *key = conf_keys(); key->name != NULL; key++) {
+        const struct conf_entry *entry = conf_section_entry(section, key->name);
+        struct conf_place place = {.section = section->name, .key = key->name};
+        if (!key->not_files)
+            continue;
+        conf_store(context, &place, key, key->standard, route);
         if (entry == NULL || entry->value == NULL || *entry->value == '\0')
             continue;
         place.line = entry->line;
         conf_mistake(context, &place, "not with a target files:");
     }
-    route->web = NULL;
-    route->subprotocols = conf_pool_alloc(context->pool, 1, sizeof(route->subprotocols[0]));
     route->subprotocols_required = false;
 }
 

@@ -16,6 +16,8 @@
 static_assert(sizeof(enum log_level) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_client_verify) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_tls_version) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_messages) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_framing) == sizeof(unsigned), "enums are ints");
 
 /* ---- storing ---- */
 
@@ -81,6 +83,14 @@ store_simple(struct conf_context *context, const struct conf_place *place,
     conf_mistake_got(context, place, expected, value);
 }
 
+/* For what is wrong with the value in itself, and is found later by others. */
+static void
+store_line(const struct conf_place *place, const struct conf_key *key, void *object)
+{
+    if (key->line_offset != 0)
+        *(unsigned *)((char *)object + key->line_offset) = place->line;
+}
+
 static void
 store_path(struct conf_context *context, const struct conf_place *place, const struct conf_key *key,
            const char *value, void *object)
@@ -95,18 +105,21 @@ store_path(struct conf_context *context, const struct conf_place *place, const s
         return;
     }
     *field = conf_path_existing(context, place, value, directory);
-    if (key->line_offset != 0)
-        *(unsigned *)((char *)object + key->line_offset) = place->line;
+    store_line(place, key, object);
 }
 
 static void
-store_names(struct conf_context *context, const struct conf_place *place, const char *value,
-            char ***field)
+store_names(struct conf_context *context, const struct conf_place *place,
+            const struct conf_key *key, const char *value, void *object)
 {
-    char **names = conf_names_read(context, place, value);
+    char ***field = (char ***)((char *)object + key->offset);
+    char **names = key->type == CONF_ORIGINS ? conf_names_read_origins(context, place, value)
+                                             : conf_names_read(context, place, value);
 
-    if (names != NULL)
-        *field = names;
+    if (names == NULL)
+        return;
+    *field = names;
+    store_line(place, key, object);
 }
 
 /* Port 0 is another one each time. */
@@ -162,7 +175,8 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
         *(char **)field = conf_pool_copy(context->pool, value, strlen(value));
         return;
     case CONF_LIST:
-        store_names(context, place, value, field);
+    case CONF_ORIGINS:
+        store_names(context, place, key, value, object);
         return;
     case CONF_PATH:
         store_path(context, place, key, value, object);
@@ -239,7 +253,7 @@ print_value(const struct conf_key *key, const void *field, FILE *out)
 {
     if (key->type == CONF_TARGET) {
         print_target(field, out);
-    } else if (key->type == CONF_LIST) {
+    } else if (key->type == CONF_LIST || key->type == CONF_ORIGINS) {
         print_names(*(char *const *const *)field, out);
     } else if (key->type == CONF_PATH || key->type == CONF_TEXT) {
         const char *text = *(const char *const *)field;

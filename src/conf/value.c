@@ -234,6 +234,8 @@ expected_form(const struct conf_key *key)
         return "a text";
     case CONF_LIST:
         return "names separated by commas";
+    case CONF_ORIGINS:
+        return "same, any, or origins SCHEME://HOST or SCHEME://HOST:PORT separated by commas";
     case CONF_PATH:
         return strcmp(key->values, "directory") == 0 ? "a directory" : "a file";
     case CONF_LISTEN:

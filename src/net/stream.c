@@ -124,6 +124,19 @@ sending_broke(struct stream *stream, int error)
 
 /* ---- writing ---- */
 
+/* What a send on a plain socket has come to: as send_some(). */
+static ssize_t
+plain_sent(struct stream *stream, ssize_t n)
+{
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
+        return 0;
+    stream->reset = errno != EPIPE; /* that one comes after the peer's FIN, an end in order */
+    sending_broke(stream, errno);
+    return -1;
+}
+
 /* Returns bytes taken, 0 if none now, -1 if sending is over. */
 static ssize_t
 send_some(struct stream *stream, const void *data, size_t len)
@@ -141,15 +154,7 @@ send_some(struct stream *stream, const void *data, size_t len)
         sending_broke(stream, 0);
         return -1;
     }
-    n = send(stream->io.fd, data, len, MSG_NOSIGNAL);
-    if (n >= 0)
-        return n;
-    if (errno == EAGAIN || errno == EINTR)
-        return 0;
-    stream->reset =
-        errno != EPIPE; /* that one comes after the peer's FIN, which is an end in order */
-    sending_broke(stream, errno);
-    return -1;
+    return plain_sent(stream, send(stream->io.fd, data, len, MSG_NOSIGNAL));
 }
 
 /* The same from the queue, several blocks at once where the socket is plain. */
@@ -158,20 +163,11 @@ send_queued(struct stream *stream)
 {
     struct iovec pieces[FLUSH_PIECES];
     struct msghdr message = {.msg_iov = pieces};
-    ssize_t n;
 
     message.msg_iovlen = (size_t)buf_peek(&stream->out, pieces, FLUSH_PIECES);
     if (stream->ssl != NULL || message.msg_iovlen == 1)
         return send_some(stream, pieces[0].iov_base, pieces[0].iov_len);
-    n = sendmsg(stream->io.fd, &message, MSG_NOSIGNAL);
-    if (n >= 0)
-        return n;
-    if (errno == EAGAIN || errno == EINTR)
-        return 0;
-    stream->reset =
-        errno != EPIPE; /* that one comes after the peer's FIN, which is an end in order */
-    sending_broke(stream, errno);
-    return -1;
+    return plain_sent(stream, sendmsg(stream->io.fd, &message, MSG_NOSIGNAL));
 }
 
 static void

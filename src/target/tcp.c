@@ -11,6 +11,7 @@
 #include "event/loop.h"
 #include "event/timer.h"
 #include "net/stream.h"
+#include "target/units.h"
 
 struct tcp {
     struct endpoint endpoint;
@@ -18,6 +19,7 @@ struct tcp {
     struct stream *stream;
     struct loop *loop;
     const struct conf_route *route;
+    struct units *units; /* NULL: framing = none */
     struct timer timer;
     double close_by; /* finishing, and all was sent: when to stop waiting for the target's FIN */
     struct loop_deferred free_later;
@@ -37,7 +39,10 @@ from_endpoint(const struct endpoint *endpoint)
 static void
 free_tcp(struct loop_deferred *deferred)
 {
-    free(container_of(deferred, struct tcp, free_later));
+    struct tcp *tcp = container_of(deferred, struct tcp, free_later);
+
+    units_free(tcp->units);
+    free(tcp);
 }
 
 static void
@@ -125,6 +130,29 @@ go_on(struct tcp *tcp)
 /* ---- events ---- */
 
 static void
+deliver(struct tcp *tcp, uint8_t *data, size_t len)
+{
+    const char *why;
+
+    if (tcp->units == NULL) {
+        tcp->endpoint.events->deliver(&tcp->endpoint, data, len, 0);
+        return;
+    }
+    why = units_from_target(tcp->units, &tcp->endpoint, data, len, &tcp->over);
+    if (why != NULL && !tcp->over)
+        end(tcp, 1014, why);
+}
+
+static void
+target_ended(struct tcp *tcp)
+{
+    const char *why = tcp->units != NULL ? units_end(tcp->units, &tcp->endpoint) : NULL;
+
+    if (!tcp->over)
+        tell_ended(tcp, why != NULL ? 1014 : 1000, why != NULL ? why : "");
+}
+
+static void
 on_readable(struct stream_owner *owner)
 {
     struct tcp *tcp = container_of(owner, struct tcp, owner);
@@ -138,9 +166,9 @@ on_readable(struct stream_owner *owner)
     }
     n = stream_read(tcp->stream, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH);
     if (n > 0) {
-        tcp->endpoint.events->deliver(&tcp->endpoint, scratch, (size_t)n, 0);
+        deliver(tcp, scratch, (size_t)n);
     } else if (n == STREAM_END) {
-        tell_ended(tcp, 1000, "");
+        target_ended(tcp);
         go_on(tcp);
     } else if (n == STREAM_BROKEN) {
         end(tcp, 1014, stream_why(tcp->stream));
@@ -165,7 +193,10 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
     bool was_empty = stream_pending(tcp->stream) == 0;
 
     (void)flags;
-    stream_write(tcp->stream, data, len);
+    if (tcp->units != NULL)
+        units_to_target(tcp->units, tcp->stream, data, len);
+    else
+        stream_write(tcp->stream, data, len);
     if (was_empty && stream_pending(tcp->stream) > 0)
         arm(tcp);
 }
@@ -216,6 +247,13 @@ tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *rout
     static const struct stream_events events = {on_readable, on_progress};
     struct tcp *tcp = calloc(1, sizeof *tcp);
 
+    if (tcp != NULL && route->framing != CONF_FRAMING_NONE) {
+        tcp->units = units_new(route);
+        if (tcp->units == NULL) {
+            free(tcp);
+            tcp = NULL;
+        }
+    }
     if (tcp == NULL) {
         log_error(loop_log(loop), "target", "out of memory");
         return NULL;

@@ -20,9 +20,9 @@ KEYS = {
     "server": "listen workers socket_mode header_timeout header_max",
     "log": "level access",
     "tls": "certificate private_key client_ca client_verify min_version",
-    "route": "target web subprotocols subprotocols_required heartbeat heartbeat_timeout "
-    "idle_timeout connect_timeout close_timeout write_timeout message_timeout buffer tls_verify "
-    "tls_ca",
+    "route": "target web subprotocols subprotocols_required messages framing origins "
+    "origin_required heartbeat heartbeat_timeout idle_timeout connect_timeout close_timeout "
+    "write_timeout message_timeout message_max buffer tls_verify tls_ca",
 }
 
 
@@ -138,7 +138,7 @@ def test_examples_of_the_manual_page_are_valid(tmp_path, certs):
     """As they stand, but for a directory; the files that they name are there."""
     put_certificates(certs, tmp_path / "tls", "default", "chat", "internal-ca")
     blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", read(PAGE), re.M | re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.ini"
         path.write_text(block.replace("/usr/share/novnc", "tls"))

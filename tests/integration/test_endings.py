@@ -460,7 +460,7 @@ def test_a_second_term_ends_at_once(culvert, peer, workers):
     c.signal(signal.SIGTERM)
     assert ws.recv_close() == 1001
     # The workers without a client have ended by themselves when the second one comes.
-    wait_until(lambda: c.threads() <= 2, "one worker to be left")
+    wait_until(lambda: c.workers() <= 1, "one worker to be left")
     assert c.process.poll() is None
     c.signal(signal.SIGTERM)
     assert c.wait_exit(10) == 0

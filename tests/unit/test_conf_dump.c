@@ -30,7 +30,9 @@ every_key_is_written(void **state)
               "/dev/null\nprivate_key = /dev/null\n[server]\nworkers = 3\nlisten = :80\nlisten = "
               "unix:x tls ; c\n[defaults]\nheartbeat = 90s\nidle_timeout = 60m\n"
               "[route H/a b/]\ntarget = files:tmp/\n[route /]\ntarget = tls://[::1]:1\n"
-              "subprotocols = a , b\nweb = tmp\nconnect_timeout = 1500ms\nbuffer = 1025k\n");
+              "subprotocols = a , b\nweb = tmp\nconnect_timeout = 1500ms\nbuffer = 1025k\n"
+              "messages = text\nframing = length16\nmessage_max = 3072k\norigin_required = yes\n"
+              "origins = https://a.test , http://b.test:8080\n");
     char *text = dump_text(conf);
 
     (void)state;
@@ -41,14 +43,17 @@ every_key_is_written(void **state)
               "[tls]\ncertificate = /dev/null\nprivate_key = /dev/null\nclient_ca =\n"
               "client_verify = none\nmin_version = 1.2\n\n"
               "[tls a.b]\ncertificate = /dev/null\nprivate_key = /dev/null\n\n"
-              "[route H/a b/]\ntarget = files:/tmp\nweb =\nsubprotocols =\n"
+              "[route H/a b/]\ntarget = files:/tmp\n"
               "subprotocols_required = no\nheartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 10s\nclose_timeout = 5s\nwrite_timeout = 1m\n"
               "message_timeout = 1m\nbuffer = 256k\ntls_verify = yes\ntls_ca =\n\n"
               "[route /]\ntarget = tls://[::1]:1\nweb = /tmp\nsubprotocols = a,b\n"
-              "subprotocols_required = no\nheartbeat = 90s\nheartbeat_timeout = 10s\n"
+              "subprotocols_required = no\nmessages = text\nframing = length16\n"
+              "origins = https://a.test,http://b.test:8080\norigin_required = yes\n"
+              "heartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 1500ms\nclose_timeout = 5s\n"
-              "write_timeout = 1m\nmessage_timeout = 1m\nbuffer = 1025k\ntls_verify = yes\n"
+              "write_timeout = 1m\nmessage_timeout = 1m\nmessage_max = 3m\nbuffer = 1025k\n"
+              "tls_verify = yes\n"
               "tls_ca =\n");
     free(text);
     assert_round_trip(conf);
@@ -104,6 +109,21 @@ directories_with_odd_names(void **state)
     conf_unref(conf);
     unsetenv("CT_DIR");
     assert_int_equal(rmdir(path) | rmdir(folder), 0);
+}
+
+/* What an origin may hold is for others to say: here all of it comes back. */
+static void
+odd_origins(void **state)
+{
+    struct conf *conf = parse(LISTEN_AND_ROUTE "origins = a://\\;, b://$$x;y, \\;://c\\, d://#\n");
+
+    (void)state;
+    assert_string_equal(conf->routes[0].origins[0], "a://;");
+    assert_string_equal(conf->routes[0].origins[1], "b://$x;y");
+    assert_string_equal(conf->routes[0].origins[2], ";://c\\");
+    assert_string_equal(conf->routes[0].origins[3], "d://#");
+    assert_round_trip(conf);
+    conf_unref(conf);
 }
 
 /* As long as a value may be: the dump must not be longer. */
@@ -232,6 +252,7 @@ main(void)
         cmocka_unit_test(every_key_is_written),
         cmocka_unit_test(odd_values),
         cmocka_unit_test(directories_with_odd_names),
+        cmocka_unit_test(odd_origins),
         cmocka_unit_test(long_lists),
         cmocka_unit_test(arguments),
         cmocka_unit_test(arguments_that_are_refused),

@@ -227,8 +227,16 @@ class Culvert:
     def fds(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def threads(self):
-        return len(os.listdir(f"/proc/{self.pid}/task"))
+    def workers(self):
+        """Threads that serve connections; a sanitizer may have one of its own."""
+        count = 0
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            try:
+                with open(f"/proc/{self.pid}/task/{task}/comm") as file:
+                    count += file.read().startswith("worker-")
+            except FileNotFoundError:
+                pass  # it has just ended
+        return count
 
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as file:

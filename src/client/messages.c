@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/messages.h"
+
+#include <string.h>
+
+#include "bridge/endpoint.h"
+#include "conf/conf.h"
+#include "net/stream.h"
+#include "proto/base64.h"
+#include "proto/ws_frame.h"
+
+enum {
+    SLICE =
+        12288, /* bytes encoded at once; a multiple of 3, so that padding comes at the end alone */
+};
+
+_Static_assert((int)GATHER_HEADROOM >= (int)ENDPOINT_HEADROOM,
+               "collected messages get headers too");
+_Static_assert(SLICE % 3 == 0, "slices of base64 are joined");
+
+void
+messages_init(struct messages *messages, const struct conf_route *route)
+{
+    memset(messages, 0, sizeof *messages);
+    messages->route = route;
+}
+
+void
+messages_deinit(struct messages *messages)
+{
+    gather_clear(&messages->kept);
+}
+
+bool
+messages_are_whole(const struct conf_route *route)
+{
+    return route->framing != CONF_FRAMING_NONE || route->messages == CONF_MESSAGES_BASE64;
+}
+
+/* ---- client to target ---- */
+
+/* Binary frames are bytes on every route. */
+static void
+decode(struct messages *messages, enum ws_opcode type, uint8_t *data, size_t *len,
+       struct messages_fault *fault)
+{
+    if (messages->route->messages != CONF_MESSAGES_BASE64 || type != WS_TEXT)
+        return;
+    if (!base64_decode(data, (const char *)data, *len, len))
+        *fault = (struct messages_fault){1007, "the message is not base64"};
+}
+
+bool
+messages_from_client(struct messages *messages, const struct ws_chunk *chunk, uint8_t **data,
+                     size_t *len, struct messages_fault *fault)
+{
+    bool complete = chunk->stop == WS_STOP_MESSAGE;
+
+    *data = chunk->data;
+    *len = chunk->len;
+    if (!messages_are_whole(messages->route))
+        return chunk->len > 0;
+    if (!complete || messages->kept.len > 0) {
+        if (gather_add(&messages->kept, chunk->data, chunk->len) != 0) {
+            *fault = (struct messages_fault){1011, "out of memory"};
+            return false;
+        }
+        if (!complete)
+            return false;
+        *data = gather_data(&messages->kept);
+        *len = messages->kept.len;
+    }
+    decode(messages, chunk->type, *data, len, fault);
+    if (messages->route->framing == CONF_FRAMING_LENGTH16 && *len > UINT16_MAX)
+        *fault = (struct messages_fault){1009, "the message does not fit a length of 16 bits"};
+    return fault->code == 0;
+}
+
+void
+messages_sent(struct messages *messages)
+{
+    gather_clear(&messages->kept);
+}
+
+/* ---- target to client ---- */
+
+static void
+send_frame(struct stream *stream, uint8_t *data, size_t len, enum ws_opcode opcode)
+{
+    size_t header = ws_encode_before(data, len, opcode);
+
+    stream_write(stream, data - header, header + len);
+}
+
+/* Each time one whole message: fragments, where it does not fit into one slice. */
+static void
+send_base64(struct stream *stream, const uint8_t *data, size_t len)
+{
+    uint8_t frame[WS_HEADER_MAX + SLICE / 3 * 4];
+    enum ws_opcode opcode = WS_TEXT;
+
+    do {
+        size_t slice = len < SLICE ? len : SLICE;
+        size_t text = base64_encoded_len(slice);
+        size_t header = ws_encode_header(frame, text, opcode, slice == len, NULL);
+
+        base64_encode((char *)frame + header, data, slice);
+        stream_write(stream, frame, header + text);
+        opcode = WS_CONTINUATION;
+        data += slice;
+        len -= slice;
+    } while (len > 0);
+}
+
+/* What comes before the first invalid byte, up to the end of a character. */
+static size_t
+valid_part(const uint8_t *data, size_t len)
+{
+    struct utf8 utf8 = {0};
+    size_t valid = utf8_take(&utf8, data, len);
+
+    return valid - utf8_cut(data, valid);
+}
+
+static void
+send_text(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
+          struct messages_fault *fault)
+{
+    bool framed = messages->route->framing != CONF_FRAMING_NONE;
+    size_t cut;
+
+    /* What was cut goes in front; a header still fits before it. */
+    data -= messages->cut_len;
+    len += messages->cut_len;
+    memcpy(data, messages->cut, messages->cut_len);
+    cut = framed ? 0 : utf8_cut(data, len);
+    messages->cut_len = (uint8_t)cut;
+    memcpy(messages->cut, data + len - cut, cut);
+    len -= cut;
+    if (!utf8_valid(data, len)) {
+        *fault = (struct messages_fault){1007, "the target's bytes are not UTF-8"};
+        len = framed ? 0 : valid_part(data, len);
+    }
+    if (len > 0 || (framed && fault->code == 0))
+        send_frame(stream, data, len, WS_TEXT);
+}
+
+void
+messages_to_client(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
+                   struct messages_fault *fault)
+{
+    switch (messages->route->messages) {
+    case CONF_MESSAGES_BINARY:
+        send_frame(stream, data, len, WS_BINARY);
+        break;
+    case CONF_MESSAGES_TEXT:
+        send_text(messages, stream, data, len, fault);
+        break;
+    case CONF_MESSAGES_BASE64:
+        send_base64(stream, data, len);
+        break;
+    }
+}
+
+void
+messages_end(struct messages *messages, struct messages_fault *fault)
+{
+    if (messages->cut_len > 0)
+        *fault = (struct messages_fault){1007, "the target's text ends inside a character"};
+}
