@@ -2,7 +2,6 @@
 #include "client/websocket.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +9,9 @@
 #include "base/log.h"
 #include "bridge/endpoint.h"
 #include "client/http.h"
+#include "client/liveness.h"
 #include "client/messages.h"
+#include "client/ws_control.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
@@ -25,11 +26,6 @@ enum state {
     OVER,
 };
 
-struct pong {
-    uint8_t len;
-    uint8_t payload[WS_CONTROL_MAX];
-};
-
 struct websocket {
     struct endpoint endpoint;
     struct stream_owner owner;
@@ -40,12 +36,8 @@ struct websocket {
     struct timer timer;
     struct ws_decoder decoder;
     struct messages messages;
-    double heard;         /* when the client last sent anything, or its socket took something */
-    double pinged;        /* when the unanswered PING was sent; 0: none is under way */
-    size_t pinged_behind; /* bytes that the client had to take before it, at the last look */
-    double message;       /* when the unfinished message last got bytes */
-    double close_by;      /* CLOSING, and all was flushed: when to stop waiting */
-    struct pong *pong;    /* the one that waits for the socket */
+    struct liveness liveness;
+    struct ws_pong *pong; /* the one that waits for the socket */
     char *early;          /* what came before the 101 */
     size_t early_len;
     size_t early_at;
@@ -84,25 +76,6 @@ release(struct websocket *ws)
     loop_defer(ws->loop, &ws->free_later, free_websocket);
 }
 
-static void
-write_control(struct websocket *ws, enum ws_opcode opcode, const void *payload, size_t len)
-{
-    uint8_t frame[WS_SERVER_HEADER_MAX + WS_CONTROL_MAX];
-    size_t header = ws_encode_header(frame, len, opcode, true, NULL);
-
-    memcpy(frame + header, payload, len);
-    stream_write(ws->stream, frame, header + len);
-}
-
-static void
-write_close(struct websocket *ws, uint16_t code, const char *reason)
-{
-    uint8_t payload[WS_CONTROL_MAX];
-    size_t len = code == WS_CODE_NONE ? 0 : ws_close_build(payload, code, reason);
-
-    write_control(ws, WS_CLOSE, payload, len);
-}
-
 /* Nothing more comes from the client and nothing more is sent: tell the bridge, let the stream end
  * by itself. */
 static void
@@ -132,130 +105,63 @@ static void
 fail(struct websocket *ws, uint16_t code, const char *reason)
 {
     if (ws->state == OPEN)
-        write_close(ws, code, reason);
+        ws_control_close(ws->stream, code, reason);
     end(ws, &(struct ending){ENDER_CULVERT, code, reason});
 }
 
 /* ---- deadlines ---- */
 
-static double
-sooner(double a, double b)
+static struct liveness_view
+view(const struct websocket *ws)
 {
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
-
-static bool
-heartbeat_runs(const struct websocket *ws)
-{
-    /* Who is not read cannot answer; who does not take bytes is write_timeout's. */
-    return ws->route->heartbeat > 0 && ws->state == OPEN && ws->reading &&
-           stream_pending(ws->stream) == 0;
-}
-
-static double
-heartbeat_due(const struct websocket *ws)
-{
-    if (!heartbeat_runs(ws))
-        return 0;
-    if (ws->pinged != 0)
-        return ws->pinged + ws->route->heartbeat_timeout;
-    return ws->heard + ws->route->heartbeat;
-}
-
-static double
-message_due(const struct websocket *ws)
-{
-    if (!ws->decoder.in_message || !ws->reading || ws->route->message_timeout == 0)
-        return 0;
-    return ws->message + ws->route->message_timeout;
+    return (struct liveness_view){
+        .route = ws->route,
+        .stream = ws->stream,
+        .now = loop_now(ws->loop),
+        .open = ws->state == OPEN,
+        .reading = ws->reading,
+        .in_message = ws->decoder.in_message,
+    };
 }
 
 static void
 arm(struct websocket *ws)
 {
-    double due = sooner(heartbeat_due(ws), message_due(ws));
+    struct liveness_view now = view(ws);
 
-    due = sooner(due, stream_write_due(ws->stream, ws->route->write_timeout));
-    timer_set(&ws->timer, sooner(due, ws->close_by));
-}
-
-static bool
-passed(const struct websocket *ws, double due)
-{
-    return due != 0 && due <= loop_now(ws->loop) + 0.001;
-}
-
-/*
- * Asks for a sign of life, unless that is under way: then the client has taken some of the bytes before the PING,
- * which may be megabytes in the kernel, and gets more time.
- */
-static void
-ping(struct websocket *ws)
-{
-    if (ws->pinged == 0)
-        write_control(ws, WS_PING, "", 0);
-    ws->pinged = loop_now(ws->loop);
-    ws->pinged_behind = stream_unacknowledged(ws->stream);
+    timer_set(&ws->timer, liveness_due(&ws->liveness, &now));
 }
 
 static void
 on_timer(struct timer *timer)
 {
     struct websocket *ws = container_of(timer, struct websocket, timer);
+    struct liveness_view now = view(ws);
 
-    if (stream_takes_nothing(ws->stream, ws->route->write_timeout)) {
+    switch (liveness_look(&ws->liveness, &now)) {
+    case LIVENESS_STALLED:
         fail(ws, 1013, "client takes no data");
         return;
-    }
-    if (passed(ws, ws->close_by)) {
+    case LIVENESS_NO_CLOSE:
         end_lost(ws, ENDER_CLIENT, "no answer to Close");
         return;
-    }
-    if (passed(ws, message_due(ws))) {
+    case LIVENESS_UNFINISHED:
         fail(ws, 1008, "unfinished message");
         return;
-    }
-    if (passed(ws, heartbeat_due(ws))) {
-        if (ws->pinged != 0 && stream_unacknowledged(ws->stream) >= ws->pinged_behind) {
-            end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
-            return;
-        }
-        ping(ws);
+    case LIVENESS_LOST:
+        end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
+        return;
+    case LIVENESS_PING:
+        ws_control_ping(ws->stream);
+        liveness_pinged(&ws->liveness, &now);
+        break;
+    case LIVENESS_FINE:
+        break;
     }
     arm(ws);
 }
 
 /* ---- from the client ---- */
-
-static void
-answer_ping(struct websocket *ws, const uint8_t *payload, size_t len)
-{
-    if (ws->state != OPEN)
-        return;
-    if (stream_pending(ws->stream) == 0) {
-        write_control(ws, WS_PONG, payload, len);
-        return;
-    }
-    /* One waits at most; a newer PING replaces it (RFC 6455 section 5.5.3). */
-    if (ws->pong == NULL)
-        ws->pong = malloc(sizeof *ws->pong);
-    if (ws->pong == NULL)
-        return;
-    ws->pong->len = (uint8_t)len;
-    memcpy(ws->pong->payload, payload, len);
-}
-
-static void
-send_waiting_pong(struct websocket *ws)
-{
-    struct pong *pong = ws->pong;
-
-    if (pong == NULL || ws->state != OPEN)
-        return;
-    ws->pong = NULL;
-    write_control(ws, WS_PONG, pong->payload, pong->len);
-    free(pong);
-}
 
 static void
 client_close(struct websocket *ws)
@@ -274,7 +180,7 @@ client_close(struct websocket *ws)
     memcpy(reason, text, len);
     reason[len] = '\0';
     if (ws->state == OPEN)
-        write_close(ws, code, "");
+        ws_control_close(ws->stream, code, "");
     end(ws, &(struct ending){ENDER_CLIENT, code, reason});
 }
 
@@ -286,7 +192,8 @@ control(struct websocket *ws, const struct ws_chunk *chunk)
         client_close(ws);
         break;
     case WS_PING:
-        answer_ping(ws, ws->decoder.control, ws->decoder.control_len);
+        if (ws->state == OPEN)
+            ws_control_pong(ws->stream, &ws->pong, ws->decoder.control, ws->decoder.control_len);
         break;
     default: /* a PONG is a sign of life, which reading it has noted */
         break;
@@ -301,7 +208,7 @@ deliver(struct websocket *ws, const struct ws_chunk *chunk)
     size_t len;
 
     if (chunk->len > 0)
-        ws->message = loop_now(ws->loop);
+        ws->liveness.message = loop_now(ws->loop);
     if (messages_from_client(&ws->messages, chunk, &data, &len, &fault)) {
         ws->endpoint.events->deliver(&ws->endpoint, data, len,
                                      chunk->type == WS_TEXT ? ENDPOINT_TEXT : 0);
@@ -327,8 +234,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
     uint64_t before = ws->decoder.in_message ? ws->decoder.left : UINT64_MAX;
     struct ws_chunk chunk;
 
-    ws->heard = loop_now(ws->loop);
-    ws->pinged = 0;
+    liveness_heard(&ws->liveness, loop_now(ws->loop));
     while (len > 0 && ws->state != OVER) {
         size_t used = ws_decode(&ws->decoder, data, len, &chunk);
 
@@ -348,7 +254,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
     if (ws->state == OVER)
         return;
     if (has_begun_message(ws, before))
-        ws->message = ws->heard;
+        ws->liveness.message = loop_now(ws->loop);
     arm(ws);
 }
 
@@ -408,6 +314,14 @@ decode_early(struct websocket *ws)
     return true;
 }
 
+/* The time for the client's Close begins when ours has left. */
+static void
+await_close(struct websocket *ws)
+{
+    if (ws->liveness.close_by == 0 && stream_pending(ws->stream) == 0)
+        ws->liveness.close_by = loop_now(ws->loop) + ws->route->close_timeout;
+}
+
 static void
 on_progress(struct stream_owner *owner)
 {
@@ -417,12 +331,11 @@ on_progress(struct stream_owner *owner)
         end_lost(ws, ENDER_CLIENT, stream_why(ws->stream));
         return;
     }
-    ws->heard = loop_now(ws->loop);
-    if (ws->pinged != 0)
-        ws->pinged = ws->heard;
-    send_waiting_pong(ws);
-    if (ws->state == CLOSING && ws->close_by == 0 && stream_pending(ws->stream) == 0)
-        ws->close_by = ws->heard + ws->route->close_timeout;
+    liveness_progress(&ws->liveness, loop_now(ws->loop));
+    if (ws->state == OPEN)
+        ws_control_progress(ws->stream, &ws->pong);
+    else
+        await_close(ws);
     arm(ws);
     ws->endpoint.events->drained(&ws->endpoint);
 }
@@ -471,8 +384,8 @@ op_resume(struct endpoint *endpoint)
         end_lost(ws, ENDER_CLIENT, "end without Close");
         return;
     }
-    ws->heard = ws->message = loop_now(ws->loop);
-    ws->pinged = 0;
+    liveness_heard(&ws->liveness, loop_now(ws->loop));
+    ws->liveness.message = loop_now(ws->loop);
     arm(ws);
     stream_want_read(ws->stream, true);
 }
@@ -492,9 +405,8 @@ op_finish(struct endpoint *endpoint, const struct ending *ending)
         return;
     }
     ws->state = CLOSING;
-    write_close(ws, ending->code, ending->reason);
-    if (stream_pending(ws->stream) == 0)
-        ws->close_by = loop_now(ws->loop) + ws->route->close_timeout;
+    ws_control_close(ws->stream, ending->code, ending->reason);
+    await_close(ws);
     arm(ws);
 }
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ws_control -- the control frames that a server sends (RFC 6455 section 5.5): PING, Close, and PONG, of which one
+ * waits at most while the client takes nothing; a newer PING replaces it.
+ *
+ * Thread:    on the loop's thread.
+ */
+#ifndef CULVERT_CLIENT_WS_CONTROL_H
+#define CULVERT_CLIENT_WS_CONTROL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream;
+struct ws_pong; /* one that waits; freed with free() */
+
+void ws_control_ping(struct stream *stream);
+
+/* code may be WS_CODE_NONE. */
+void ws_control_close(struct stream *stream, uint16_t code, const char *reason);
+
+/* Answers a PING now, or keeps the answer in *waiting (NULL: none yet). */
+void ws_control_pong(struct stream *stream, struct ws_pong **waiting, const uint8_t *payload,
+                     size_t len);
+
+/* The client takes bytes again. */
+void ws_control_progress(struct stream *stream, struct ws_pong **waiting);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "client/liveness.h"
+
+#include "conf/conf.h"
+#include "net/stream.h"
+
+static double
+sooner(double a, double b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static bool
+passed(const struct liveness_view *view, double due)
+{
+    return due != 0 && due <= view->now + 0.001;
+}
+
+static double
+heartbeat_due(const struct liveness *liveness, const struct liveness_view *view)
+{
+    if (view->route->heartbeat == 0 || !view->open || !view->reading ||
+        stream_pending(view->stream) > 0)
+        return 0;
+    if (liveness->pinged != 0)
+        return liveness->pinged + view->route->heartbeat_timeout;
+    return liveness->heard + view->route->heartbeat;
+}
+
+static double
+message_due(const struct liveness *liveness, const struct liveness_view *view)
+{
+    if (!view->in_message || !view->reading || view->route->message_timeout == 0)
+        return 0;
+    return liveness->message + view->route->message_timeout;
+}
+
+void
+liveness_heard(struct liveness *liveness, double now)
+{
+    liveness->heard = now;
+    liveness->pinged = 0;
+}
+
+void
+liveness_progress(struct liveness *liveness, double now)
+{
+    liveness->heard = now;
+    if (liveness->pinged != 0)
+        liveness->pinged = now;
+}
+
+void
+liveness_pinged(struct liveness *liveness, const struct liveness_view *view)
+{
+    liveness->pinged = view->now;
+    liveness->behind = stream_unacknowledged(view->stream);
+}
+
+double
+liveness_due(const struct liveness *liveness, const struct liveness_view *view)
+{
+    double due = sooner(heartbeat_due(liveness, view), message_due(liveness, view));
+
+    due = sooner(due, stream_write_due(view->stream, view->route->write_timeout));
+    return sooner(due, liveness->close_by);
+}
+
+static enum liveness_verdict
+look_at_heartbeat(struct liveness *liveness, const struct liveness_view *view)
+{
+    if (liveness->pinged == 0)
+        return LIVENESS_PING;
+    /* Megabytes may lie in the kernel before the PING; who takes them is alive. */
+    if (stream_unacknowledged(view->stream) >= liveness->behind)
+        return LIVENESS_LOST;
+    liveness_pinged(liveness, view);
+    return LIVENESS_FINE;
+}
+
+enum liveness_verdict
+liveness_look(struct liveness *liveness, const struct liveness_view *view)
+{
+    if (stream_takes_nothing(view->stream, view->route->write_timeout))
+        return LIVENESS_STALLED;
+    if (passed(view, liveness->close_by))
+        return LIVENESS_NO_CLOSE;
+    if (passed(view, message_due(liveness, view)))
+        return LIVENESS_UNFINISHED;
+    if (passed(view, heartbeat_due(liveness, view)))
+        return look_at_heartbeat(liveness, view);
+    return LIVENESS_FINE;
+}
