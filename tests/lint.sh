@@ -160,10 +160,15 @@ PYTHON
 }
 
 javascript_syntax() {
-    local file bad=0
+    local file folder bad=0
+    folder=$(mktemp -d)
     while IFS= read -r file; do
-        node --check "$file" || bad=1
+        # All are modules; older versions of node believe that of the ending .mjs alone.
+        cp "$file" "$folder/module.mjs"
+        node --check "$folder/module.mjs" 2>&1 | sed "s#.*/module.mjs#$file#"
+        [ "${PIPESTATUS[0]}" -eq 0 ] || bad=1
     done < <(files '*.js' '*.mjs')
+    rm -r "$folder"
     return $bad
 }
 

@@ -24,7 +24,7 @@ page.on("pageerror", (error) => console.error("page:", error.message));
 page.on("console", (message) => console.error("console:", message.text()));
 
 const commands = {
-  goto: ({ url }) => page.goto(url).then((answer) => answer.status()),
+  goto: ({ url }) => page.goto(url).then((answer) => answer?.status()),
   evaluate: ({ code }) => page.evaluate(code),
   press: ({ key }) => page.keyboard.press(key),
   type: ({ text }) => page.keyboard.type(text),

@@ -42,6 +42,8 @@ ws.onclose = (e) => { seen.code = e.code; seen.clean = e.wasClean; };
 
 
 def open_in(chromium, culvert, path="/x"):
+    """From a page of culvert's own host, even if that is only its 404."""
+    chromium.goto(url=culvert.url("/none", scheme="http"))
     chromium.evaluate(code=OPEN % json.dumps(culvert.url(path)))
 
 
@@ -90,7 +92,7 @@ def test_chromium_does_not_open_what_the_target_refuses(culvert, chromium):
         open_in(chromium, c)
         chromium.wait_for("seen.code")
         assert chromium.evaluate(code="[seen.opened, seen.code]") == [False, 1006]
-        assert c.wait_event("request")["status"] == "502"
+        assert c.wait_log(r" access .* route=/x .* status=502 ")
 
 
 def test_chromium_pongs_keep_the_connection(culvert, peer, chromium):
@@ -106,3 +108,14 @@ def test_chromium_pongs_keep_the_connection(culvert, peer, chromium):
     assert chromium.evaluate(code="ws.readyState") == 1
     chromium.evaluate(code="ws.send('still here'); 0")
     target.wait_received(b"still here")
+
+
+def test_s8_a_page_of_another_host_is_refused(culvert, peer, chromium):
+    target = peer(Echo)
+    c = culvert(f"[route /x]\ntarget = {target.url}\n")
+    other = culvert("[route /x]\ntarget = echo:\n")
+    chromium.goto(url=other.url("/none", scheme="http"))
+    chromium.evaluate(code=OPEN % json.dumps(c.url("/x")))
+    chromium.wait_for("seen.code")
+    assert chromium.evaluate(code="[seen.opened, seen.code]") == [False, 1006]
+    assert c.wait_log(r" access .* route=/x .* status=403 ")
