@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+What culvert costs: CPU time of the server's process for each unit of work, side by side with a bare
+relay and with other servers, as ratios within pairs that run right after each other. Nothing here
+passes or fails by time.
+
+The server is pinned to the first CPU, what puts it under load and what it leads to on another.
+"""
+
+import argparse
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import figures
+import servers
+from servers import Culvert, Culvert2, Haproxy, HaproxyWs, Nginx, Relay, Target, Websockify
+
+PAIRS = 9
+PAIRS_GOAL = 15  # with a peer that there is a goal for
+PAIRS_QUICK = 3
+SCENARIO_SECONDS = 60  # on a slow machine there are fewer pairs, but PAIRS_QUICK
+MEGABYTE = 1 << 20
+
+
+class Scenario:
+    """
+    units: of the counting phase, half a second or so: what disturbs the machine is better met with
+    many pairs than with long ones. per: units that make one of what is printed; scale: its unit in
+    nanoseconds. base: what is compared with the peers. slow: websockify gets that part of the units.
+    """
+
+    def __init__(self, name, what, options, units, unit, peers, role="echo", per=1, scale=1e-3, goals=None,
+                 tls=False, base=Culvert, slow=10):
+        self.name = name
+        self.what = what
+        self.options = options
+        self.units = units
+        self.unit = unit
+        self.peers = peers
+        self.role = role
+        self.per = per
+        self.scale = scale
+        self.goals = goals or {}
+        self.tls = tls
+        self.base = base
+        self.slow = slow
+
+
+TCP = (Relay, Haproxy, Nginx)
+GB = 1 << 30
+
+SCENARIOS = (
+    Scenario("echo", "128 B, 64 connections, 1 in flight", ["-c64"], 24000, "us/message",
+             (*TCP, Websockify), goals={"relay": 1.10}),
+    Scenario("echo-16", "128 B, 64 connections, 16 in flight", ["-c64", "-k16"], 360000, "us/message",
+             (*TCP, Websockify), goals={"relay": 1.20}),
+    Scenario("echo-1000", "128 B, 1,000 connections, 1 in flight", ["-c1000"], 20000, "us/message",
+             TCP, goals={"relay": 1.15}),
+    Scenario("echo-2", "128 B, 64 connections, two workers against one", ["-c64"], 24000, "us/message",
+             (Culvert,), base=Culvert2, goals={"culvert": 1.10}),
+    Scenario("echo-tls", "128 B, 64 connections over TLS", ["-c64"], 18000, "us/message",
+             (Haproxy, HaproxyWs), tls=True, goals={"haproxy": 0.95}),
+    Scenario("download", "target to client, 16 connections", ["-sdownload", "-c16"], 700 * MEGABYTE, "s/GB",
+             (*TCP, Websockify), role="source", per=GB, scale=1e-9, goals={"relay": 1.10}, slow=1),
+    Scenario("upload-16k", "client to target, 16 KiB frames, 16 connections",
+             ["-supload", "-c16", "-b16384"], 700 * MEGABYTE, "s/GB",
+             (*TCP, Websockify), role="sink", per=GB, scale=1e-9, goals={"relay": 1.15}, slow=4),
+    Scenario("upload-128", "client to target, 128 B frames, 16 connections",
+             ["-supload", "-c16", "-b128"], 600 * MEGABYTE, "s/GB",
+             TCP, role="sink", per=GB, scale=1e-9, goals={"relay": 1.80}),
+    Scenario("churn", "connect, handshake, one message, close; 16 at once", ["-schurn", "-c16"], 5000,
+             "us/cycle", (*TCP, HaproxyWs, Websockify), goals={"haproxy ws": 0.85}),
+)
+
+# Beside them: what is measured in another way.
+OTHERS = ("idle", "slow-reader", "instructions", "syscalls")
+
+
+class Missing(Exception):
+    pass
+
+
+class Bench:
+    def __init__(self, arguments, folder):
+        cpus = sorted(os.sched_getaffinity(0))
+        self.folder = folder
+        self.quick = arguments.quick
+        self.culvert = os.path.abspath(arguments.culvert)
+        self.server_cores = {cpus[0]}
+        self.load_cores = {cpus[1]} if len(cpus) > 1 else self.server_cores
+        # Two workers have a core each only where two are left for the rest.
+        self.two_cores = {cpus[0], cpus[1]} if len(cpus) > 3 else self.server_cores
+        if len(cpus) > 3:
+            self.load_cores = {cpus[2], cpus[3]}
+        self.make_certificate()
+        self.target = Target(folder, self.load_cores)
+        self.running = {}
+        self.started = []  # every process of a server
+        self.absent = {}
+        os.sched_setaffinity(0, self.load_cores)
+
+    def make_certificate(self):
+        self.certificate, self.key, self.pem = (
+            os.path.join(self.folder, name) for name in ("server.crt", "server.key", "server.pem"))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=localhost", "-days", "2"],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with open(self.pem, "w") as pem:
+            for path in (self.certificate, self.key):
+                with open(path) as file:
+                    pem.write(file.read())
+
+    # ---- servers ----
+
+    def server(self, kind):
+        """One that runs already, or a new one; Missing tells why there is none."""
+        if kind.name in self.absent:
+            raise Missing(self.absent[kind.name])
+        if kind not in self.running:
+            need = kind.missing()
+            server = kind(self)
+            try:
+                if need:
+                    raise RuntimeError(f"{need} is not installed")
+                self.running[kind] = server.start()
+            except RuntimeError as error:
+                server.stop()
+                words = f"{error} {server.output().strip()[-200:]}".split("\n")
+                self.absent[kind.name] = words[-1] if server.processes else str(error)
+                raise Missing(self.absent[kind.name]) from None
+        return self.running[kind]
+
+    def stop(self):
+        for server in self.running.values():
+            server.stop()
+        self.running.clear()
+
+    def close(self):
+        """Also what was interrupted on its way out."""
+        self.running.clear()
+        for process in [*self.started, self.target.process]:
+            servers.kill(process, signal.SIGKILL)
+
+    # ---- load ----
+
+    def command(self, server, role, options, tls=False):
+        port = (server.tls_ports if tls else server.ports)[role]
+        return [f"{servers.TOOLS}/load", "-m", server.speaks, "-P", server.path(role),
+                "-n", self.target.counters, *(["-T"] if tls else []), *options, str(port)]
+
+    def load(self, server, role, options, tls=False):
+        """The line of figures, as a dictionary."""
+        command = self.command(server, role, ["-p", str(server.pid(role)), *options], tls)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=180)
+        if done.returncode != 0:
+            raise RuntimeError(f"{server.name}: {done.stderr.strip()}\n{server.output()[-2000:]}")
+        return parse(done.stdout)
+
+
+def parse(line):
+    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
+
+
+# ---- CPU time ----
+
+
+def one_run(bench, scenario, kind):
+    """CPU time of one unit."""
+    server = bench.server(kind)
+    units = scenario.units // (3 if bench.quick else 1)
+    if kind is Websockify:
+        units //= scenario.slow
+    got = bench.load(
+        server, scenario.role,
+        [*scenario.options, f"-w{units // 3}", f"-u{units}", "-t4"], scenario.tls)
+    if got["units"] == 0:
+        raise RuntimeError(f"{server.name}: nothing came through")
+    return got["cpu_ns"] * scenario.per * scenario.scale / got["units"]
+
+
+def pairs_of(kind, scenario):
+    if kind is Websockify:
+        return PAIRS_QUICK  # so far off that they do
+    return PAIRS_GOAL if kind.name in scenario.goals else PAIRS
+
+
+def run_scenario(bench, scenario):
+    """Rows of the table: culvert with each peer. A round makes a pair with each, right beside each
+    other with the one that there is a goal for; every other round goes backwards."""
+    kinds, rows = [], []
+    for kind in sorted(scenario.peers, key=lambda kind: kind.name not in scenario.goals):
+        try:
+            bench.server(kind)
+            kinds.append(kind)
+        except Missing as error:
+            rows.append([scenario.name, scenario.unit, "", kind.name, "missing", "", "", str(error)])
+    samples = {kind: [] for kind in (scenario.base, *kinds)}
+    began = time.monotonic()
+    for i in range(PAIRS_QUICK if bench.quick else PAIRS_GOAL):
+        if i >= PAIRS_QUICK and time.monotonic() - began > SCENARIO_SECONDS:
+            print(f"  {scenario.name}: a slow or busy machine, {i} pairs")
+            break
+        order = [scenario.base, *(kind for kind in kinds if i < pairs_of(kind, scenario))]
+        if len(order) == 1:
+            break
+        for kind in order if i % 2 == 0 else reversed(order):
+            samples[kind].append(one_run(bench, scenario, kind))
+    ours = samples[scenario.base]
+    measured = []
+    for kind in kinds:
+        theirs = samples[kind]
+        interval = figures.median_interval([a / b for a, b in zip(ours, theirs)])
+        goal = scenario.goals.get(kind.name)
+        measured.append([
+            scenario.name, scenario.unit, f"{figures.median_interval(ours)[0]:.3f}", kind.name,
+            f"{figures.median_interval(theirs)[0]:.3f}",
+            f"{interval[0]:.2f} [{interval[1]:.2f}, {interval[2]:.2f}]",
+            f"<= {goal:.2f}" if goal else "", figures.verdict(interval, goal) if goal else "",
+        ])
+    return measured + rows
+
+
+# ---- memory ----
+
+
+class Held:
+    """Idle connections, while it lasts."""
+
+    def __init__(self, bench, server, count, tls, seconds=1):
+        command = bench.command(
+            server, "echo",
+            ["-sidle", f"-c{count}", f"-t{seconds}", "-p", str(server.pid("echo"))], tls)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.line = parse(self.process.stdout.readline())
+
+    def __enter__(self):
+        if not self.line:
+            raise RuntimeError(self.process.stderr.read().strip())
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def bytes_per_connection(bench, kind, count, tls):
+    """Between some idle connections, which have warmed it up, and count more; CPU while idle too."""
+    server = bench.server(kind)
+    pid = server.pid("echo")
+    with Held(bench, server, max(count // 10, 5), tls):
+        before = figures.pss_bytes(pid)
+        with Held(bench, server, count, tls, 3) as held:
+            after = figures.pss_bytes(pid)
+    return (after - before) / count, held.line["cpu_ns"] / held.line["seconds"] / 1e3
+
+
+def run_idle(bench):
+    rows = []
+    counts = {Websockify: 40}
+    for tls, goal, kinds in (
+        (False, 1024, (Culvert, Relay, Haproxy, HaproxyWs, Nginx, Websockify)),
+        (True, 16384, (Culvert, Haproxy, HaproxyWs)),
+    ):
+        for kind in kinds:
+            bench.stop()
+            count = counts.get(kind, 2000)
+            label = "idle-tls" if tls else "idle"
+            try:
+                each, idle = bytes_per_connection(bench, kind, count, tls)
+            except Missing as error:
+                rows.append([label, kind.name, "missing", "", "", "", str(error)])
+                continue
+            ours = kind is Culvert
+            rows.append([label, kind.name, f"{count}", f"{each:,.0f}", f"{idle:.1f}",
+                         f"<= {goal:,}" if ours else "",
+                         ("met" if each <= goal else "missed") if ours else ""])
+    return rows
+
+
+# ---- a slow reader ----
+
+
+def run_slow(bench):
+    """p99 of the round trips of 1,000 connections, without and with one more that reads slowly what
+    is poured at it."""
+    server = bench.server(Culvert)
+    units = 8000 if bench.quick else 20000
+    options = ["-c1000", f"-w{units // 3}", f"-u{units}"]
+    without, beside = [], []
+    for i in range(PAIRS_QUICK if bench.quick else PAIRS):
+        for slow in (False, True) if i % 2 == 0 else (True, False):
+            more = ["-S", server.path("source")] if slow else []
+            (beside if slow else without).append(bench.load(server, "echo", [*options, *more])["p99_us"])
+    ratio = figures.median_interval([b / a for a, b in zip(without, beside)])
+    return (f"  p99 of 1,000 round trips: {figures.median_interval(without)[0]:.0f} us without, "
+            f"{figures.median_interval(beside)[0]:.0f} us with a slow reader; "
+            f"ratio {ratio[0]:.2f} [{ratio[1]:.2f}, {ratio[2]:.2f}]")
+
+
+# ---- counts ----
+
+COUNTED = (
+    # name, options, role, two lengths in messages, bytes a unit
+    ("echo, 1 connection", ["-c1"], "echo", (500, 3500), 1),
+    ("echo, 64 connections", ["-c64"], "echo", (3000, 13000), 1),
+    ("echo-16, 64 connections", ["-c64", "-k16"], "echo", (20000, 120000), 1),
+    ("upload-16k, 16 connections", ["-supload", "-c16", "-b16384"], "sink", (2000, 12000), 16384),
+    ("upload-128, 16 connections, per 16 KiB", ["-supload", "-c16", "-b128"], "sink", (2000, 12000), 16384),
+    ("download, 16 connections, per 16 KiB", ["-sdownload", "-c16"], "source", (2000, 12000), 16384),
+    ("churn", ["-schurn", "-c1"], "echo", (100, 500), 1),
+)
+
+
+def counted_run(bench, kind, wrapper, options, role, count, bytes_each):
+    """One server under the wrapper, one load of so many messages. Returns (server, messages)."""
+    server = kind(bench)
+    try:
+        server.start(wrapper)
+        got = bench.load(server, role, [*options, f"-u{count * bytes_each}", "-t60"])
+    finally:
+        server.stop(signal.SIGINT if "strace" in wrapper else signal.SIGTERM, seconds=60)
+    return server, got["units"] / bytes_each
+
+
+def instructions(bench, kind, options, role, lengths, bytes_each):
+    """User-space instructions of a message: the difference of two runs."""
+    points = []
+    for length in lengths:
+        out = os.path.join(bench.folder, f"callgrind-{time.monotonic_ns()}")
+        wrapper = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}.%p", "-q"]
+        server, messages = counted_run(bench, kind, wrapper, options, role, length, bytes_each)
+        with open(f"{out}.{server.pid(role)}") as file:
+            points.append((messages, int(re.search(r"^(?:summary|totals): (\d+)", file.read(), re.M).group(1))))
+    (n1, i1), (n2, i2) = points
+    return (i2 - i1) / (n2 - n1)
+
+
+def run_instructions(bench):
+    if not shutil.which("valgrind"):
+        return "  missing: valgrind"
+    rows = []
+    for name, options, role, lengths, bytes_each in COUNTED:
+        row = [name, ""]
+        for kind in (Culvert, Relay, Haproxy, Nginx):
+            try:
+                if kind.missing():
+                    raise RuntimeError("missing")
+                row.append(f"{instructions(bench, kind, options, role, lengths, bytes_each):,.0f}")
+            except (RuntimeError, OSError, AttributeError) as error:
+                row.append(str(error).split("\n", 1)[0][:30])
+        rows.append(row)
+        if bench.quick and len(rows) == 2:
+            break
+    return figures.table(["instructions per message", "", "culvert", "relay", "haproxy", "nginx"], rows)
+
+
+def calls(bench, kind, options, role, lengths, bytes_each):
+    """System calls of a message, by name: the difference of two runs."""
+    points = []
+    for length in lengths:
+        out = os.path.join(bench.folder, f"strace-{time.monotonic_ns()}")
+        wrapper = ["strace", "-f", "-c", "-o", f"{out}.%r" if kind is Relay else out]
+        _, messages = counted_run(bench, kind, wrapper, options, role, length, bytes_each)
+        with open(f"{out}.{role}" if kind is Relay else out) as file:
+            found = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", file.read(), re.M)
+        points.append((messages, {name: int(count) for count, name in found if name != "total"}))
+    (n1, c1), (n2, c2) = points
+    result = {name: (c2[name] - c1.get(name, 0)) / (n2 - n1) for name in c2}
+    return {name: value for name, value in result.items() if value >= 0.005}
+
+
+def run_syscalls(bench):
+    if not shutil.which("strace"):
+        return "  missing: strace"
+    rows = []
+    for name, options, role, lengths, bytes_each in COUNTED:
+        for kind in (Culvert, Relay, Haproxy, Nginx):
+            if kind.missing():
+                continue
+            try:
+                found = calls(bench, kind, options, role, lengths, bytes_each)
+            except (RuntimeError, OSError) as error:
+                rows.append([name, kind.name, str(error).split("\n", 1)[0][:60]])
+                continue
+            text = "  ".join(f"{call} {value:.2f}" for call, value in sorted(found.items(), key=lambda x: -x[1]))
+            rows.append([name, kind.name, f"{sum(found.values()):.2f}", text])
+        if bench.quick and len(rows) >= 8:
+            break
+    return "\n".join(
+        f"  {row[0]:38} {row[1]:10} {row[2]:>6}  {row[3] if len(row) > 3 else ''}" for row in rows)
+
+
+# ---- all of it ----
+
+
+def report(title, text):
+    print(f"\n{title}\n{text}", flush=True)
+
+
+def run_all(bench, only):
+    head = ["scenario", "unit", "culvert", "peer", "its", "ratio", "goal", ""]
+    rows = []
+    print()
+    for scenario in SCENARIOS:
+        if only and scenario.name != only:
+            continue
+        began = time.monotonic()
+        rows += run_scenario(bench, scenario)
+        print(f"  {scenario.name}: {scenario.what} ({time.monotonic() - began:.0f} s)", flush=True)
+    if rows:
+        report("CPU time of the server for each unit; the ratio is culvert's to the peer's, its median and the "
+               "interval of the median", figures.table(head, rows))
+    if not only or only == "slow-reader":
+        report("A slow reader", run_slow(bench))
+    if not only or only == "idle":
+        report("Idle bridged connections (PSS of the process; relay, haproxy and nginx as TCP)",
+               figures.table(["", "server", "held", "bytes each", "CPU us/s", "goal", ""], run_idle(bench)))
+    bench.stop()
+    if not only or only == "instructions":
+        report("Instructions in user space (callgrind)", run_instructions(bench))
+    if not only or only == "syscalls":
+        report("System calls for each message (strace)", run_syscalls(bench))
+
+
+def heading(bench):
+    print(f"culvert bench: {figures.machine()}")
+    print(f"  {figures.first_line(bench.culvert, '--version')}")
+    for name, package in (("haproxy", "haproxy"), ("nginx", "nginx"), ("websockify", "websockify")):
+        print(f"  {name} {figures.package_version(package) or 'missing'}")
+    pairs = PAIRS_QUICK if bench.quick else f"{PAIRS}, or {PAIRS_GOAL} where there is a goal,"
+    print(f"  server on CPU {sorted(bench.server_cores)}, load and target on CPU {sorted(bench.load_cores)}; "
+          f"{pairs} interleaved pairs")
+    if bench.load_cores == bench.server_cores:
+        print("  one CPU only: server and load share it")
+
+
+def main():
+    names = [scenario.name for scenario in SCENARIOS] + list(OTHERS)
+    parser = argparse.ArgumentParser(description="What culvert costs, beside other servers.")
+    parser.add_argument("--quick", action="store_true", help=f"{PAIRS_QUICK} pairs of short phases")
+    parser.add_argument("--only", metavar="NAME", choices=names, help=" ".join(names))
+    parser.add_argument("--culvert", default=os.environ.get("CULVERT", "build/release/culvert"))
+    arguments = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000) if hard > 0 else 20000, hard))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="culvert-bench-") as folder:
+        bench = Bench(arguments, folder)
+        try:
+            heading(bench)
+            run_all(bench, arguments.only)
+        finally:
+            bench.close()
+    print(f"\n{time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
