@@ -33,6 +33,17 @@ def to(target, more=""):
     return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
+# More than the kernel keeps for a connection, so that the rest waits in culvert, which may keep it.
+MUCH = 12_000_000
+ROOMY = "buffer = 64m\n"
+
+
+def wait_kept(culvert):
+    """Until culvert has read all that was sent to it, and some of it waits for the other side."""
+    culvert.wait_quiet()
+    assert culvert.stats().blocks > 0
+
+
 def refusal(culvert, path="/x"):
     with pytest.raises(Refused) as refused:
         culvert.ws(path)
@@ -121,14 +132,13 @@ def test_all_bytes_come_before_the_close_1000(culvert, peer):
 
 def test_what_the_client_sent_before_the_targets_fin_still_reaches_it(culvert, peer):
     """The target stops sending, and only then begins to read what piled up."""
-    target = peer(Target, receive_buffer=4096)
-    c = culvert(to(target))
+    target = peer(Target, receive_buffer=65536)
+    c = culvert(to(target, ROOMY))
     ws = c.ws("/x")
     conn = target.accept()
-    data = os.urandom(200_000)
+    data = os.urandom(MUCH)
     ws.send_binary(data)
-    ws.send_frame(9, b"taken")
-    assert ws.recv_pong() == b"taken"
+    wait_kept(c)
     conn.finish()
     assert ws.recv_close() == 1000
     ws.send_close(1000)
@@ -151,12 +161,12 @@ def test_a_reset_by_the_target_is_1014_after_what_it_sent(culvert, peer):
 def test_bytes_that_were_read_before_a_reset_are_delivered(culvert, peer):
     """The client is slow, so that they wait in culvert when the reset comes."""
     target = peer(Target)
-    c = culvert(to(target))
-    ws = c.ws("/x", receive_buffer=4096)
+    c = culvert(to(target, ROOMY))
+    ws = c.ws("/x", receive_buffer=65536)
     conn = target.accept()
-    data = os.urandom(100_000)
+    data = os.urandom(MUCH)
     conn.send(data)
-    c.wait_quiet()
+    wait_kept(c)
     conn.reset()
     got, code, _ = ws.recv_to_close()
     assert code == 1014
@@ -216,16 +226,32 @@ def unread_bytes(wire):
     return int.from_bytes(fcntl.ioctl(wire.sock.fileno(), termios.FIONREAD, bytes(4)), "little")
 
 
+# ---- the client breaks a rule ----
+
+
+def test_the_close_reaches_a_client_that_is_still_sending(culvert, peer):
+    """culvert reads on for a while: to close at once would be a reset, which destroys the Close."""
+    target = peer(Recorder)
+    c = culvert(to(target))
+    ws = c.ws("/x")
+    ws.send(frame(BINARY, b"good") + frame(3, b"bad") + frame(BINARY, bytes(300_000)))
+    c.wait_quiet()
+    assert ws.recv_close() == 1002
+    target.wait_ended("eof")
+    assert bytes(target.received[0]) == b"good"
+
+
 # ---- the client ends ----
 
 
 def test_a_close_is_answered_at_once_and_the_target_gets_all_before_its_eof(culvert, peer):
-    target = peer(SlowReader, receive_buffer=4096)
-    c = culvert(to(target))
+    target = peer(SlowReader, receive_buffer=65536)
+    c = culvert(to(target, ROOMY))
     ws = c.ws("/x")
-    data = os.urandom(200_000)
+    data = os.urandom(MUCH)
     ws.send(frame(BINARY, data) + close_frame(1000))
     assert ws.recv_close() == 1000  # although the target has read nothing yet
+    wait_kept(c)
     target.go()
     target.wait_ended("eof")
     assert target.digest.hexdigest() == hashlib.sha256(data).hexdigest()
@@ -276,14 +302,20 @@ def test_a_target_may_still_answer_after_the_clients_close(culvert, peer):
     assert conn.is_open() is False
 
 
-def test_a_target_that_was_held_up_may_end_in_order_when_its_client_has_gone(culvert, peer):
+@pytest.mark.parametrize("how", ["close", "fin", "reset"])
+def test_a_target_that_was_held_up_may_end_in_order_when_its_client_has_gone(culvert, peer, how):
     target = peer(Pourer, 40_000_000)
     c = culvert(to(target, "close_timeout = 60s\nheartbeat = 0"))
     ws = c.ws("/x", receive_buffer=4096)
     wait_until(lambda: target.poured > 0, "the target to pour")
     c.wait_quiet()
     assert target.poured < target.total
-    ws.reset()
+    if how == "close":
+        ws.send_close(1000)
+    elif how == "fin":
+        ws.finish()
+    else:
+        ws.reset()
     target.wait_ended("eof")
     assert target.poured == target.total
 
@@ -329,14 +361,15 @@ def test_s15_a_client_that_never_ends_is_gone_after_close_timeout(culvert, peer,
 def test_s15_a_close_that_had_to_wait_for_the_client_has_its_deadline_too(culvert, peer):
     """The Close stands behind bytes that the client takes late; it takes it, and says nothing."""
     target = peer(Target)
-    c = culvert(to(target, "close_timeout = 1s"))
+    c = culvert(to(target, ROOMY + "close_timeout = 1s"))
     before = c.fds()
-    ws = c.ws("/x", receive_buffer=4096)
+    ws = c.ws("/x", receive_buffer=65536)
     conn = target.accept()
-    sent = conn.fill()
+    conn.send(bytes(MUCH))
     conn.finish()
+    wait_kept(c)
     data, code, _ = ws.recv_to_close()
-    assert len(data) == sent and code == 1000
+    assert len(data) == MUCH and code == 1000
     wait_until(lambda: c.fds() == before, "descriptors to return", timeout=10)
 
 
@@ -397,7 +430,7 @@ def test_s15_descriptors_return_after_every_kind_of_ending(culvert, peer):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_term_tells_clients_1001_and_ends_with_0(culvert, peer, workers):
     target = peer(Recorder)
-    c = culvert(f"[server]\nworkers = {workers}\n" + to(target))
+    c = culvert(f"[server]\nworkers = {workers}\n" + to(target, "close_timeout = 60s"))
     clients = [c.ws("/x") for _ in range(8)]
     for ws in clients:
         ws.send_text("before")
@@ -405,7 +438,7 @@ def test_term_tells_clients_1001_and_ends_with_0(culvert, peer, workers):
     c.signal(signal.SIGTERM)
     for ws in clients:
         assert ws.recv_close() == 1001
-    wait_until(lambda: refuses(c.address), "new connections to be refused")
+    wait_until(lambda: refuses(c.address), "new connections to be refused", timeout=10)
     for ws in clients:
         ws.send_close(1001)
         ws.wait_closed()
@@ -483,12 +516,12 @@ def test_a_second_term_before_the_workers_have_heard_of_the_first(culvert, peer)
 
 def test_term_delivers_what_came_from_the_target_before(culvert, peer):
     target = peer(Target)
-    c = culvert(to(target))
-    ws = c.ws("/x", receive_buffer=4096)
+    c = culvert(to(target, ROOMY))
+    ws = c.ws("/x", receive_buffer=65536)
     conn = target.accept()
-    data = os.urandom(100_000)
+    data = os.urandom(MUCH)
     conn.send(data)
-    c.wait_quiet()
+    wait_kept(c)
     c.signal(signal.SIGTERM)
     got, code, _ = ws.recv_to_close()
     assert code == 1001

@@ -266,6 +266,26 @@ def test_a_request_with_a_body_does_not_become_the_next_request(culvert):
     assert getattr(rest, "status", 404) == 404
 
 
+def test_a_refusal_reaches_a_client_that_is_still_sending_its_body(culvert):
+    c = culvert(ROUTES)
+    wire = c.http()
+    wire.send(request("POST", "/exact", headers=[("Content-Length", "900000")]))
+    c.wait_event("request")
+    wire.send(bytes(900_000))
+    c.wait_quiet()
+    assert read_answer(wire).status == 405
+    wire.wait_closed()
+
+
+def test_a_body_without_end_is_not_read_for_ever(culvert):
+    c = culvert(ROUTES)
+    wire = c.http()
+    wire.send(request("POST", "/exact", headers=[("Content-Length", str(1 << 40))]))
+    with pytest.raises(OSError):
+        for _ in range(1000):
+            wire.send(bytes(65536))
+
+
 def test_connection_close_is_honoured(culvert):
     c = culvert(ROUTES)
     wire = c.http()
