@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <ev.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,18 +27,12 @@
 #include "event/timer.h"
 #include "net/addr.h"
 #include "net/resolver.h"
+#include "net/tcp_options.h"
 
 static const double RESOLUTION_DELAY = 0.050; /* RFC 8305 section 8 */
 static const double ATTEMPT_DELAY = 0.250;
 /* connect() to a unix socket does not wait for room in the backlog, and nothing tells of it. */
 static const double BACKLOG_DELAY = 0.020;
-
-/* A target that vanished without a FIN is noticed within two minutes of silence. */
-enum {
-    KEEPALIVE_IDLE = 60, /* seconds without data before the first probe */
-    KEEPALIVE_INTERVAL = 15,
-    KEEPALIVE_PROBES = 4,
-};
 
 enum {
     IPV6, /* the order of preference */
@@ -250,22 +243,6 @@ attempt_ready(struct ev_loop *ev, ev_io *io, int events)
     advance(dial);
 }
 
-/* Failures here would only make the connection less good. */
-static void
-set_tcp_options(int fd)
-{
-    static const int on = 1;
-    static const int idle = KEEPALIVE_IDLE;
-    static const int interval = KEEPALIVE_INTERVAL;
-    static const int probes = KEEPALIVE_PROBES;
-
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
-}
-
 static void
 watch(struct dial *dial, int fd)
 {
@@ -289,7 +266,7 @@ begin_attempt(struct dial *dial, const struct addr *addr)
     if (fd < 0)
         return errno;
     if (family != AF_UNIX)
-        set_tcp_options(fd);
+        tcp_options_set(fd);
     if (connect(fd, (const struct sockaddr *)&addr->storage, addr->len) != 0 &&
         errno != EINPROGRESS) {
         error = errno;

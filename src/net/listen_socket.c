@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,29 +10,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "net/listener.h"
-
-/* Accepted sockets inherit these, which saves calls for each of them. */
-static void
-set_tcp_options(int fd)
-{
-    static const struct {
-        int level;
-        int option;
-        int value;
-    } options[] = {
-        {SOL_SOCKET, SO_REUSEADDR, 1},
-        {IPPROTO_TCP, TCP_NODELAY, 1},
-        {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, /* for who has turned the heartbeat off */
-        {IPPROTO_TCP, TCP_KEEPINTVL, 15},
-        {IPPROTO_TCP, TCP_KEEPCNT, 4},
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof options / sizeof *options; i++)
-        setsockopt(fd, options[i].level, options[i].option, &options[i].value,
-                   sizeof options[i].value);
-}
+#include "net/tcp_options.h"
 
 /* Binds and listens. Returns the descriptor, or -1 with errno. */
 static int
@@ -46,8 +23,10 @@ open_bound(const struct addr *addr, bool share, bool dual_stack)
 
     if (fd < 0)
         return -1;
-    if (addr->storage.ss_family != AF_UNIX)
-        set_tcp_options(fd);
+    if (addr->storage.ss_family != AF_UNIX) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        tcp_options_set(fd);
+    }
     if (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
         goto fail;
     if (addr->storage.ss_family == AF_INET6 &&
