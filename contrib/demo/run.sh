@@ -41,6 +41,8 @@ wait_for() {
 }
 
 cleanup() {
+    # make passes on a signal that the whole group gets anyhow: it may come twice.
+    trap '' INT TERM HUP
     trap - EXIT
     if [ -n "$culvert_pid" ]; then
         kill -TERM "$culvert_pid" 2>/dev/null || true
@@ -50,7 +52,7 @@ cleanup() {
     [ -z "$calc_pid" ] || kill -TERM -- "-$calc_pid" 2>/dev/null || true
 }
 trap cleanup EXIT
-trap 'exit 0' INT TERM HUP
+trap 'cleanup; exit 0' INT TERM HUP
 
 export CULVERT_DEMO_PORT=${CULVERT_DEMO_PORT:-$(free_port 8080)}
 export CULVERT_DEMO_CALC_PORT=${CULVERT_DEMO_CALC_PORT:-$(free_port $((CULVERT_DEMO_PORT + 1)))}
