@@ -217,7 +217,8 @@ on_stopped(struct service_owner *owner)
     loop_post(crew->culvert->loop, &crew->stopped);
 }
 
-/* What is left of the descriptors after those of the process itself, of the loops and of the resolvers. */
+/* What is left of the descriptors after those of the process itself, of the loops and of the
+ * resolvers. */
 static size_t
 sockets_of_a_worker(const struct culvert *culvert)
 {

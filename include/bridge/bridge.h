@@ -8,8 +8,8 @@
  * fallen to half.
  *
  * Thread:    on the loop's thread.
- * Lifetime:  bridge_start() until both endpoints are gone; then it logs the access line, calls
- *            `over` and is freed at the end of the turn.
+ * Lifetime:  bridge_start() until both endpoints are gone; then it logs the access line and is
+ *            freed at the end of the turn.
  */
 #ifndef CULVERT_BRIDGE_BRIDGE_H
 #define CULVERT_BRIDGE_BRIDGE_H

@@ -75,8 +75,8 @@ void http_set_init(struct http_set *set);
 int http_accept(const struct http_options *options);
 
 /*
- * Ends all connections: those that wait for another request now, those with an open exchange when it is answered; one that has not
- * asked anything yet has a moment left to do so.
+ * Ends all connections: those that wait for another request now, those with an open exchange when
+ * it is answered; one that has not asked anything yet has a moment left to do so.
  */
 void http_drain_all(struct http_set *set);
 
@@ -141,7 +141,8 @@ void exchange_end(struct exchange *exchange);
 /*
  * The whole answer: one line of text, or {"status":…,"error":"…"} for `Accept: application/json`.
  * why: a sentence without a newline. headers as above. Statuses that leave the framing in doubt
- * (400, 408, 413, 431, 501, 505) close the connection. May be called after request() has returned.
+ * (400, 408, 413, 414, 417, 431, 501, 505) close the connection. May be called after request() has
+ * returned.
  */
 void exchange_error(struct exchange *exchange, int status, const char *headers, const char *why);
 

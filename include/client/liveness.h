@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * liveness -- the deadlines of a WebSocket's client: heartbeat, write_timeout, message_timeout, close_timeout.
+ * liveness -- the deadlines of a WebSocket's client: heartbeat, write_timeout, message_timeout,
+ * close_timeout.
  *
  *      silent for `heartbeat` ──→ PING ──→ silent for heartbeat_timeout ──→ lost
  *                                   └─ but it takes the bytes before the PING: more time
  *
- * The heartbeat stands still while the client is not read (it could not answer) and while bytes wait for its socket
- * (write_timeout watches then).
+ * The heartbeat stands still while the client is not read (it could not answer) and while bytes
+ * wait for its socket (write_timeout watches then).
  *
  * Thread:    on the loop's thread; embedded in its owner. Times are those of loop_now().
  */

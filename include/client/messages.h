@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * messages -- what a WebSocket's messages mean on a route: bytes, text or base64, as they come or whole.
+ * messages -- what a WebSocket's messages mean on a route: bytes, text or base64, as they come or
+ * whole.
  *
- *      client → target    as it comes        framing = none and messages = binary, text: pieces pass through
- *                         whole messages     otherwise: collected, message_max at most; base64 text is decoded
- *      target → client    binary, text       one frame each time, in place; a code point that is cut waits for its rest
- *                         base64             encoded in slices, one message each time
+ *      client → target    as it comes       framing = none and messages = binary, text
+ *                         whole messages    otherwise: collected, message_max at most; base64 decoded
+ *      target → client    binary, text      one frame each time, in place; a cut code point waits
+ *                         base64            encoded in slices, one message each time
  *
  * Thread:    any; embedded in its owner: messages_init() to messages_deinit().
  * Errors:    a close code and a sentence (static text) to fail the connection with.
@@ -43,14 +44,16 @@ void messages_deinit(struct messages *messages);
 bool messages_are_whole(const struct conf_route *route);
 
 /*
- * Takes a decoded chunk. Returns true if *data, *len can go to the target now: the chunk itself, or a whole message, perhaps empty. With
- * whole messages call messages_sent() after. The data has ENDPOINT_HEADROOM bytes before it.
+ * Takes a decoded chunk. Returns true if *data, *len can go to the target now: the chunk itself, or
+ * a whole message, perhaps empty. With whole messages call messages_sent() after. The data has
+ * ENDPOINT_HEADROOM bytes before it.
  */
 bool messages_from_client(struct messages *messages, const struct ws_chunk *chunk, uint8_t **data,
                           size_t *len, struct messages_fault *fault);
 void messages_sent(struct messages *messages);
 
-/* Sends the target's bytes as one message, or, where the code point at the end is cut, all before it. */
+/* Sends the target's bytes as one message, or, where the code point at the end is cut, all
+ * before it. */
 void messages_to_client(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
                         struct messages_fault *fault);
 

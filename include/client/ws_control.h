@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ws_control -- the control frames that a server sends (RFC 6455 section 5.5): PING, Close, and PONG, of which one
- * waits at most while the client takes nothing; a newer PING replaces it.
+ * ws_control -- the control frames that a server sends (RFC 6455 section 5.5): PING, Close, and
+ * PONG, of which one waits at most while the client takes nothing; a newer PING replaces it.
  *
  * Thread:    on the loop's thread.
  */

@@ -34,8 +34,8 @@ void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
 /*
- * After loop_run() has returned: delivers what was posted since. To be called while those whom messages may name
- * still exist.
+ * After loop_run() has returned: delivers what was posted since. To be called while those whom
+ * messages may name still exist.
  */
 void loop_deliver(struct loop *loop);
 
@@ -47,8 +47,8 @@ unsigned loop_id(const struct loop *loop);
 struct buf_pool *loop_pool(struct loop *loop);
 
 /*
- * Sockets in use on this loop. A descriptor that is missing for a target costs a client its connection; counting lets
- * the accepting side stop before it comes to that.
+ * Sockets in use on this loop. A descriptor that is missing for a target costs a client its
+ * connection; counting lets the accepting side stop before it comes to that.
  */
 void loop_count_socket(struct loop *loop, int change);
 size_t loop_sockets(const struct loop *loop);

@@ -32,8 +32,8 @@ struct linger_set {
 void linger_init(struct linger_set *set, struct loop *loop);
 
 /*
- * Takes the stream, from whatever owner. What waits is sent as long as the peer takes something within write_timeout; from then on it
- * lasts at most so many seconds.
+ * Takes the stream, from whatever owner. What waits is sent as long as the peer takes something
+ * within write_timeout; from then on it lasts at most so many seconds.
  */
 void linger_start(struct linger_set *set, struct stream *stream, double write_timeout,
                   double seconds);

@@ -52,7 +52,8 @@ void listen_socket_close(struct listen_socket *socket);
 /* ---- a worker's side ---- */
 
 struct listener_owner {
-    /* Asked before each accept: whether there is room for one more. If not, connections wait in the kernel. */
+    /* Asked before each accept: whether there is room for one more. If not, connections wait in
+     * the kernel. */
     bool (*has_room)(struct listener_owner *owner);
     /* fd is the callee's: non-blocking, close-on-exec, TCP_NODELAY where it is TCP. */
     void (*accepted)(struct listener_owner *owner, int fd, const struct addr *peer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tcp_options -- what every TCP socket of ours is set to: TCP_NODELAY, and keep-alive for who has turned the heartbeat off.
+ * tcp_options -- what every TCP socket of ours is set to: TCP_NODELAY, and keep-alive for who has
+ * turned the heartbeat off.
  */
 #ifndef CULVERT_NET_TCP_OPTIONS_H
 #define CULVERT_NET_TCP_OPTIONS_H
@@ -12,7 +13,8 @@ enum {
     TCP_OPTIONS_KEEPCNT = 4,
 };
 
-/* On a listening socket it saves the calls for each accepted one, which inherits them. A failure would only make the connection less good. */
+/* On a listening socket it saves the calls for each accepted one, which inherits them. A failure
+ * would only make the connection less good. */
 void tcp_options_set(int fd);
 
 #endif

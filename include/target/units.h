@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * units -- the target's side of a route with `framing`: its bytes are taken apart into messages, and a client's
- * messages get what goes before or behind them.
+ * units -- the target's side of a route with `framing`: its bytes are taken apart into messages,
+ * and a client's messages get what goes before or behind them.
  *
- * A unit that one read holds is delivered in place; one that reads cut is collected, message_max at most.
+ * A unit that one read holds is delivered in place; one that reads cut is collected, message_max at
+ * most.
  *
  * Thread:    on the loop's thread.
  */
@@ -24,8 +25,8 @@ struct units *units_new(const struct conf_route *route);
 void units_free(struct units *units);
 
 /*
- * Delivers the messages in the target's bytes by endpoint->events, as long as *over (which delivering may set) is false.
- * Returns NULL, or what is wrong with the bytes (static).
+ * Delivers the messages in the target's bytes by endpoint->events, as long as *over (which
+ * delivering may set) is false. Returns NULL, or what is wrong with the bytes (static).
  */
 const char *units_from_target(struct units *units, struct endpoint *endpoint, uint8_t *data,
                               size_t len, const bool *over);

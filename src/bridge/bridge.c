@@ -113,7 +113,8 @@ end(struct bridge *bridge)
     loop_defer(bridge->loop, &bridge->free_later, free_bridge);
 }
 
-/* The first reason is the one that is told; but a fault that we meet while saying goodbye outweighs an end in order. */
+/* The first reason is the one that is told; but a fault that we meet while saying goodbye
+ * outweighs an end in order. */
 static void
 note_ending(struct bridge *bridge, const struct ending *ending)
 {
@@ -215,7 +216,8 @@ on_drained(struct endpoint *from)
 
 /* ---- idle_timeout ---- */
 
-/* Bytes on their way to who takes them slowly: nothing passes here meanwhile, but nobody is idle. */
+/* Bytes on their way to who takes them slowly: nothing passes here meanwhile, but nobody is
+ * idle. */
 static bool
 something_waits(const struct bridge *bridge)
 {

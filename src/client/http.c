@@ -279,7 +279,8 @@ is_behind(const struct http *http)
     return stream_pending(http->stream) > HTTP_ANSWER_HIGH;
 }
 
-/* Whether more may be read now. A head that is being scanned has its own limit, and is refused over it. */
+/* Whether more may be read now. A head that is being scanned has its own limit, and is refused
+ * over it. */
 static bool
 has_room(const struct http *http)
 {

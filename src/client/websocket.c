@@ -218,7 +218,8 @@ deliver(struct websocket *ws, const struct ws_chunk *chunk)
     }
 }
 
-/* A message of which only a header has come so far, and that in this read: `before` is what was left of a frame before it. */
+/* A message of which only a header has come so far, and that in this read: `before` is what was
+ * left of a frame before it. */
 static bool
 has_begun_message(const struct websocket *ws, uint64_t before)
 {

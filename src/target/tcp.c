@@ -109,7 +109,8 @@ is_finished(struct tcp *tcp)
         return false;
     if (tcp->ended && stream_flushed(tcp->stream))
         return true;
-    /* A target that has ended may or may not read what is left for it; one that reads is waited for. */
+    /* A target that has ended may or may not read what is left for it; one that reads is waited
+     * for. */
     if ((sent || tcp->ended) && tcp->close_by == 0)
         tcp->close_by = loop_now(tcp->loop) + tcp->route->close_timeout;
     return false;

@@ -69,7 +69,8 @@ deliver_kept(struct units *units, struct endpoint *endpoint)
     gather_clear(&unit);
 }
 
-/* Returns NULL, or what is wrong. in: where the piece lies, writable; NULL where it lies in a constant. */
+/* Returns NULL, or what is wrong. in: where the piece lies, writable; NULL where it lies in a
+ * constant. */
 static const char *
 take(struct units *units, struct endpoint *endpoint, const struct framing_piece *piece, uint8_t *in)
 {
