@@ -48,7 +48,7 @@ static const struct part parts[] = {
     {"route /", "route", WITHOUT_DEFAULT, "",
      "; [route /PATH] or [route HOST/PATH]: '/x' is that path alone, '/x/' is all below it; the\n"
      "; longest wins. A route takes any key of [defaults] too. Targets: tcp://HOST:PORT,\n"
-     "; tls://HOST:PORT, unix:PATH, echo: and files:DIR.\n"},
+     "; tls://HOST:PORT, unix:PATH, map:FILE, echo: and files:DIR.\n"},
 };
 
 static bool
@@ -136,9 +136,15 @@ placeholder(const struct conf_key *key)
     case CONF_ORIGINS:
         return ".Cm same | any | Ar origin , ...";
     case CONF_PATH:
+        if (strcmp(key->values, "output") == 0)
+            return ".Cm - | Ar file";
         return strcmp(key->values, "directory") == 0 ? ".Ar directory" : ".Ar file";
     case CONF_LISTEN:
-        return ".Ar address Op Cm tls";
+        return ".Ar address Op Cm tls | proxy";
+    case CONF_ADMIN:
+        return ".Cm off | Ar address";
+    case CONF_NETWORKS:
+        return ".Ar network , ...";
     case CONF_TARGET:
         return ".Ar target";
     case CONF_MODE:

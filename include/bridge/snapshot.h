@@ -9,6 +9,7 @@
 
 struct conf;
 struct conf_report;
+struct networks;
 struct origin_policy;
 struct tls;
 
@@ -16,10 +17,12 @@ struct snapshot {
     struct conf *conf;
     struct tls *tls;
     struct origin_policy *origins; /* of each route, in conf's order */
+    struct networks *trusted;      /* proxies */
     unsigned references;           /* atomic */
 };
 
-/* Takes conf in any case. Returns NULL with mistakes (of certificates) in report. */
+/* Takes conf in any case. Returns NULL with mistakes (of certificates, origins,
+ * networks) in report. */
 struct snapshot *snapshot_new(struct conf *conf, struct conf_report *report)
     __attribute__((warn_unused_result));
 struct snapshot *snapshot_ref(struct snapshot *snapshot);

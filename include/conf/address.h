@@ -3,7 +3,8 @@
  * conf_address -- what `listen` and `target` take.
  *
  *     listen   8080  :8080  127.0.0.1:8080  localhost:8080  [::]:8443 tls  unix:/run/culvert.sock
- *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  echo:  files:DIR
+ *     admin    the same without flags, or off
+ *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  map:FILE  echo:  files:DIR
  *
  * Thread:    that of the loader.
  * Ownership: texts live in the snapshot's pool.
@@ -23,6 +24,14 @@ struct conf_target;
 
 bool conf_address_listen(struct conf_context *context, const struct conf_place *place,
                          const struct conf_key *key, const char *value, struct conf_listen *listen)
+    __attribute__((warn_unused_result));
+
+/* Port 0 is another one each time: never the same. */
+bool conf_address_same(const struct conf_listen *a, const struct conf_listen *b);
+
+/* off: listen->text is NULL. */
+bool conf_address_admin(struct conf_context *context, const struct conf_place *place,
+                        const struct conf_key *key, const char *value, struct conf_listen *listen)
     __attribute__((warn_unused_result));
 
 bool conf_address_target(struct conf_context *context, const struct conf_place *place,

@@ -30,7 +30,13 @@ struct conf_listen {
     char *path;    /* unix socket, absolute; NULL otherwise */
     uint16_t port; /* 0 lets the kernel choose */
     bool tls;
-    unsigned line;
+    bool proxy;    /* connections begin with a PROXY header */
+    unsigned line; /* 0: the default */
+};
+
+enum conf_log_format {
+    CONF_LOG_TEXT,
+    CONF_LOG_JSON,
 };
 
 enum conf_client_verify {
@@ -64,6 +70,7 @@ enum conf_target_kind {
     CONF_TARGET_UNIX,  /* unix:/PATH */
     CONF_TARGET_ECHO,  /* echo: */
     CONF_TARGET_FILES, /* files:DIR */
+    CONF_TARGET_MAP,   /* map:FILE: the request's token chooses */
 };
 
 struct conf_target {
@@ -71,7 +78,7 @@ struct conf_target {
     char *text; /* as configured, for logs */
     char *host; /* a name or a numeric address, IPv6 without brackets; tcp and tls */
     uint16_t port;
-    char *path; /* unix: the socket; files: the directory, absolute */
+    char *path; /* unix: the socket; files: the directory; map: the file; absolute */
 };
 
 /* What a target's bytes are to the client. */
@@ -87,6 +94,13 @@ enum conf_framing {
     CONF_FRAMING_LINE,
     CONF_FRAMING_LENGTH16, /* big-endian prefixes of 16 and 32 bits */
     CONF_FRAMING_LENGTH32,
+};
+
+/* Which PROXY header a target gets. */
+enum conf_send_proxy {
+    CONF_SEND_PROXY_NO,
+    CONF_SEND_PROXY_V1,
+    CONF_SEND_PROXY_V2,
 };
 
 struct conf_route {
@@ -114,9 +128,12 @@ struct conf_route {
     double connect_timeout;
     double close_timeout;
     double write_timeout;
-    double message_timeout; /* 0: never */
-    size_t message_max;     /* where messages are collected: framing, base64 */
-    size_t buffer;          /* cap on what waits for one side */
+    double message_timeout;      /* 0: never */
+    size_t message_max;          /* where messages are collected: framing, base64 */
+    size_t buffer;               /* cap on what waits for one side */
+    unsigned connections_max;    /* clients joined to this route's targets at a time; 0: no limit */
+    unsigned connections_per_ip; /* the same of one address, of IPv6 one /64; 0: no limit */
+    enum conf_send_proxy send_proxy;
     bool tls_verify;
     char *tls_ca; /* NULL: the system's */
     unsigned tls_ca_line;
@@ -127,12 +144,21 @@ struct conf {
 
     struct conf_listen *listens;
     size_t n_listens;
-    unsigned workers;   /* never 0: auto is resolved */
-    mode_t socket_mode; /* of unix sockets */
+    unsigned workers;         /* never 0: auto is resolved */
+    mode_t socket_mode;       /* of unix sockets */
+    struct conf_listen admin; /* text is NULL: off; line is 0: the default */
+    double drain_timeout;
+    unsigned max_connections; /* clients joined to targets at a time, all routes together */
+    unsigned half_open_max;   /* clients that have not asked for anything yet */
+    char *trusted_proxies;    /* networks as configured; perhaps empty */
+    unsigned trusted_proxies_line;
     double header_timeout;
     size_t header_max;
 
     enum log_level log_level;
+    enum conf_log_format log_format;
+    char *log_file; /* absolute; NULL: standard error */
+    unsigned log_file_line;
     bool log_access;
 
     struct conf_tls *tls; /* the first is the default one, if any */
@@ -209,6 +235,8 @@ enum conf_type {
     CONF_ORIGINS,
     CONF_PATH,
     CONF_LISTEN,
+    CONF_ADMIN, /* one address without flags, or off */
+    CONF_NETWORKS,
     CONF_TARGET,
     CONF_MODE,
 };
@@ -221,7 +249,7 @@ struct conf_key {
     double min, max;      /* of numbers, sizes, durations (seconds), modes */
     const char *values;   /* of enums their words: "none optional required"; of numbers and
                              durations one that is taken besides the range: "auto", "0"; of paths
-                             what they name: "file", "directory"; else NULL */
+                             what they name: "file", "directory", "output"; else NULL */
     bool reloadable;      /* takes effect on reload */
     bool not_files;       /* of routes: says nothing to a route with a target files: */
     const char *meaning;  /* one line */

@@ -21,6 +21,10 @@ char *conf_path_absolute(struct conf_context *context, const struct conf_place *
 char *conf_path_existing(struct conf_context *context, const struct conf_place *place,
                          const char *name, bool directory) __attribute__((warn_unused_result));
 
+/* A file that can be appended to, or made. */
+char *conf_path_output(struct conf_context *context, const struct conf_place *place,
+                       const char *name) __attribute__((warn_unused_result));
+
 /* The path of a unix socket, which need not be there but must fit into an address. */
 char *conf_path_socket(struct conf_context *context, const struct conf_place *place,
                        const char *name) __attribute__((warn_unused_result));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
+#include "guard/networks.h"
 #include "guard/origin.h"
 #include "net/tls.h"
 
@@ -89,6 +90,22 @@ free_origins(struct origin_policy *policies, size_t n)
     free(policies);
 }
 
+/* ---- trusted proxies ---- */
+
+static struct networks *
+read_trusted(const struct conf *conf, struct conf_report *report)
+{
+    struct networks_error error;
+    struct networks *trusted = networks_parse(conf->trusted_proxies, &error);
+
+    if (trusted == NULL)
+        conf_report_add(report, conf->trusted_proxies_line,
+                        "[server] trusted_proxies: expected networks such as 10.0.0.0/8, got "
+                        "\"%.*s\": %s",
+                        (int)(error.len < 80 ? error.len : 80), error.at, error.why);
+    return trusted;
+}
+
 /* ---- snapshots ---- */
 
 struct snapshot *
@@ -104,6 +121,7 @@ snapshot_new(struct conf *conf, struct conf_report *report)
     snapshot->references = 1;
     snapshot->conf = conf;
     snapshot->origins = read_origins(conf, report);
+    snapshot->trusted = read_trusted(conf, report);
     snapshot->tls = tls_new(conf, report);
     if (snapshot->tls == NULL || report->n_mistakes > 0) {
         snapshot_unref(snapshot);
@@ -125,6 +143,7 @@ snapshot_unref(struct snapshot *snapshot)
     if (snapshot == NULL || __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     tls_unref(snapshot->tls);
+    networks_free(snapshot->trusted);
     free_origins(snapshot->origins, snapshot->conf->n_routes);
     conf_unref(snapshot->conf);
     free(snapshot);

@@ -126,12 +126,16 @@ listen_flags(struct conf_context *context, const struct conf_place *place, const
 {
     while (*(flags += strspn(flags, " \t")) != '\0') {
         size_t len = strcspn(flags, " \t");
-        bool known = len == 3 && memcmp(flags, "tls", 3) == 0;
-        if (!known || listen->tls) {
-            conf_mistake_got(context, place, "tls or nothing behind the address", flags);
+        bool *flag = NULL;
+        if (len == 3 && memcmp(flags, "tls", 3) == 0)
+            flag = &listen->tls;
+        else if (len == 5 && memcmp(flags, "proxy", 5) == 0)
+            flag = &listen->proxy;
+        if (flag == NULL || *flag) {
+            conf_mistake_got(context, place, "tls, proxy or nothing behind the address", flags);
             return false;
         }
-        listen->tls = true;
+        *flag = true;
         flags += len;
     }
     return true;
@@ -165,6 +169,32 @@ conf_address_listen(struct conf_context *context, const struct conf_place *place
     return true;
 }
 
+bool
+conf_address_same(const struct conf_listen *a, const struct conf_listen *b)
+{
+    if (a->path != NULL || b->path != NULL)
+        return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0;
+    if (a->port != b->port || a->port == 0)
+        return false;
+    if (a->host == NULL || b->host == NULL)
+        return a->host == b->host;
+    return strcmp(a->host, b->host) == 0;
+}
+
+bool
+conf_address_admin(struct conf_context *context, const struct conf_place *place,
+                   const struct conf_key *key, const char *value, struct conf_listen *listen)
+{
+    if (strcmp(value, "off") == 0) {
+        memset(listen, 0, sizeof(*listen));
+        listen->line = place->line;
+        return true;
+    }
+    if (value[strcspn(value, " \t")] != '\0')
+        return refuse(context, place, key, value);
+    return conf_address_listen(context, place, key, value, listen);
+}
+
 /* ---- target ---- */
 
 static bool
@@ -187,7 +217,7 @@ target_path(struct conf_context *context, const struct conf_place *place, const 
     if (target->kind == CONF_TARGET_UNIX)
         target->path = conf_path_socket(context, place, rest);
     else
-        target->path = conf_path_existing(context, place, rest, true);
+        target->path = conf_path_existing(context, place, rest, target->kind == CONF_TARGET_FILES);
     return target->path != NULL;
 }
 
@@ -197,13 +227,13 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
 {
     static const char *const schemes[] = {
         [CONF_TARGET_TCP] = "tcp://", [CONF_TARGET_TLS] = "tls://",   [CONF_TARGET_UNIX] = "unix:",
-        [CONF_TARGET_ECHO] = "echo:", [CONF_TARGET_FILES] = "files:",
+        [CONF_TARGET_ECHO] = "echo:", [CONF_TARGET_FILES] = "files:", [CONF_TARGET_MAP] = "map:",
     };
     const char *rest = NULL;
     unsigned kind = 0;
 
     memset(target, 0, sizeof(*target));
-    while (kind <= CONF_TARGET_FILES && (rest = behind(value, schemes[kind])) == NULL)
+    while (kind <= CONF_TARGET_MAP && (rest = behind(value, schemes[kind])) == NULL)
         kind++;
     if (rest == NULL)
         return refuse(context, place, key, value);

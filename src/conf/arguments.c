@@ -52,7 +52,7 @@ make_text(const struct argument *listen, const struct argument *target, const st
         return NULL;
     fputs("[server]\nlisten = ", out);
     conf_expand_escape(listen->value, out);
-    fputs("\n[route /]\ntarget = ", out);
+    fputs("\nadmin = off\n[route /]\ntarget = ", out);
     if (!has_scheme(target->value))
         fputs("tcp://", out);
     conf_expand_escape(target->value, out);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "conf/address.h"
 #include "conf/conf.h"
 #include "conf/document.h"
 #include "conf/keys.h"
@@ -292,6 +293,21 @@ check_tls_present(struct conf_context *context, const struct conf_document *docu
     }
 }
 
+static void
+check_listens(struct conf_context *context, const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->n_listens; i++) {
+        const struct conf_listen *listen = &conf->listens[i];
+        struct conf_place place = {.section = "server", .key = "listen", .line = listen->line};
+        if (listen->proxy && conf->trusted_proxies != NULL && *conf->trusted_proxies == '\0')
+            conf_mistake(context, &place,
+                         "proxy needs trusted_proxies: who may send such a header");
+        if (conf->admin.text == NULL || !conf_address_same(listen, &conf->admin))
+            continue;
+        conf_mistake(context, &place, "the same address as admin's; each needs its own");
+    }
+}
+
 static int
 make_room(struct conf_context *context, const struct conf_document *document, struct conf *conf)
 {
@@ -319,4 +335,5 @@ conf_build(struct conf_context *context, const struct conf_document *document, s
     build_tls(context, document, conf, true);
     build_routes(context, document, conf);
     check_tls_present(context, document, conf);
+    check_listens(context, conf);
 }

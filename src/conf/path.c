@@ -89,6 +89,37 @@ conf_path_existing(struct conf_context *context, const struct conf_place *place,
     return exists(context, place, path, directory) ? path : NULL;
 }
 
+/* Whether the file can be made: its directory is there and may be written to. */
+static bool
+can_be_made(const char *path)
+{
+    size_t len = (size_t)(strrchr(path, '/') - path);
+    char *directory = strndup(path, len == 0 ? 1 : len);
+    bool sound = directory != NULL && access(directory, W_OK | X_OK) == 0;
+
+    free(directory);
+    return sound;
+}
+
+char *
+conf_path_output(struct conf_context *context, const struct conf_place *place, const char *name)
+{
+    char *path = *name == '\0' ? NULL : conf_path_absolute(context, place, name);
+    struct stat st;
+
+    if (*name == '\0')
+        conf_mistake_got(context, place, "a file to write to, or -", name);
+    if (path == NULL)
+        return NULL;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        errno = EISDIR;
+    else if (access(path, W_OK) == 0 || (errno == ENOENT && can_be_made(path)))
+        return path;
+    conf_mistake(context, place, "%.*s cannot be written to: %s", conf_shown(path), path,
+                 strerror(errno));
+    return NULL;
+}
+
 char *
 conf_path_socket(struct conf_context *context, const struct conf_place *place, const char *name)
 {

@@ -18,6 +18,8 @@ static_assert(sizeof(enum conf_client_verify) == sizeof(unsigned), "enums are in
 static_assert(sizeof(enum conf_tls_version) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_messages) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_framing) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_log_format) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_send_proxy) == sizeof(unsigned), "enums are ints");
 
 /* ---- storing ---- */
 
@@ -99,6 +101,12 @@ store_path(struct conf_context *context, const struct conf_place *place, const s
     bool directory = strcmp(key->values, "directory") == 0;
 
     *field = NULL;
+    if (strcmp(key->values, "output") == 0) {
+        if (strcmp(value, "-") != 0)
+            *field = conf_path_output(context, place, value);
+        store_line(place, key, object);
+        return;
+    }
     if (*value == '\0') {
         if (key->standard == NULL)
             conf_mistake_got(context, place, directory ? "a directory" : "a file", value);
@@ -122,19 +130,6 @@ store_names(struct conf_context *context, const struct conf_place *place,
     store_line(place, key, object);
 }
 
-/* Port 0 is another one each time. */
-static bool
-same_address(const struct conf_listen *a, const struct conf_listen *b)
-{
-    if (a->path != NULL || b->path != NULL)
-        return a->path != NULL && b->path != NULL && strcmp(a->path, b->path) == 0;
-    if (a->port != b->port || a->port == 0)
-        return false;
-    if (a->host == NULL || b->host == NULL)
-        return a->host == b->host;
-    return strcmp(a->host, b->host) == 0;
-}
-
 static void
 store_listen(struct conf_context *context, const struct conf_place *place,
              const struct conf_key *key, const char *value, struct conf *conf)
@@ -144,7 +139,7 @@ store_listen(struct conf_context *context, const struct conf_place *place,
     if (!conf_address_listen(context, place, key, value, &listen))
         return;
     for (size_t i = 0; i < conf->n_listens; i++) {
-        if (!same_address(&conf->listens[i], &listen))
+        if (!conf_address_same(&conf->listens[i], &listen))
             continue;
         conf_mistake(context, place, "the same address as in line %u", conf->listens[i].line);
         return;
@@ -184,6 +179,14 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
     case CONF_LISTEN:
         store_listen(context, place, key, value, object);
         return;
+    case CONF_ADMIN:
+        if (!conf_address_admin(context, place, key, value, field))
+            context->failed = true;
+        return;
+    case CONF_NETWORKS:
+        *(char **)field = conf_pool_copy(context->pool, value, strlen(value));
+        store_line(place, key, object);
+        return;
     case CONF_TARGET:
         if (!conf_address_target(context, place, key, value, field))
             context->failed = true;
@@ -193,18 +196,33 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
 
 /* ---- printing ---- */
 
+/* The absolute path: what is printed may be kept in another directory. */
+static void
+print_address(const struct conf_listen *listen, FILE *out)
+{
+    if (listen->path != NULL)
+        fputs("unix:", out);
+    conf_expand_escape(listen->path == NULL ? listen->text : listen->path, out);
+}
+
 static void
 print_listens(const struct conf_key *key, const struct conf *conf, FILE *out)
 {
     for (size_t i = 0; i < conf->n_listens; i++) {
         const struct conf_listen *listen = &conf->listens[i];
         fprintf(out, "%s = ", key->name);
-        /* The absolute path: what is printed may be kept in another directory. */
-        if (listen->path != NULL)
-            fputs("unix:", out);
-        conf_expand_escape(listen->path == NULL ? listen->text : listen->path, out);
-        fprintf(out, "%s\n", listen->tls ? " tls" : "");
+        print_address(listen, out);
+        fprintf(out, "%s%s\n", listen->tls ? " tls" : "", listen->proxy ? " proxy" : "");
     }
+}
+
+static void
+print_admin(const struct conf_listen *admin, FILE *out)
+{
+    if (admin->text == NULL)
+        fputs("off", out);
+    else
+        print_address(admin, out);
 }
 
 static void
@@ -214,6 +232,8 @@ print_target(const struct conf_target *target, FILE *out)
         fputs("unix:", out);
     if (target->kind == CONF_TARGET_FILES)
         fputs("files:", out);
+    if (target->kind == CONF_TARGET_MAP)
+        fputs("map:", out);
     conf_expand_escape(target->path == NULL ? target->text : target->path, out);
 }
 
@@ -248,16 +268,33 @@ print_simple(const struct conf_key *key, const void *field, FILE *out)
     fputs(text, out);
 }
 
+static bool
+is_text(const struct conf_key *key)
+{
+    return key->type == CONF_PATH || key->type == CONF_TEXT || key->type == CONF_NETWORKS;
+}
+
+static const char *
+text_of(const struct conf_key *key, const void *field)
+{
+    const char *text = *(const char *const *)field;
+
+    if (text != NULL)
+        return text;
+    return key->type == CONF_PATH && strcmp(key->values, "output") == 0 ? "-" : "";
+}
+
 static void
 print_value(const struct conf_key *key, const void *field, FILE *out)
 {
     if (key->type == CONF_TARGET) {
         print_target(field, out);
+    } else if (key->type == CONF_ADMIN) {
+        print_admin(field, out);
     } else if (key->type == CONF_LIST || key->type == CONF_ORIGINS) {
         print_names(*(char *const *const *)field, out);
-    } else if (key->type == CONF_PATH || key->type == CONF_TEXT) {
-        const char *text = *(const char *const *)field;
-        conf_expand_escape(text == NULL ? "" : text, out);
+    } else if (is_text(key)) {
+        conf_expand_escape(text_of(key, field), out);
     } else {
         print_simple(key, field, out);
     }
@@ -269,9 +306,7 @@ is_empty(const struct conf_key *key, const void *field)
 {
     if (key->type == CONF_LIST)
         return **(char *const *const *)field == NULL;
-    if (key->type == CONF_PATH || key->type == CONF_TEXT)
-        return *(const char *const *)field == NULL;
-    return false;
+    return is_text(key) && *text_of(key, field) == '\0';
 }
 
 void

@@ -237,12 +237,19 @@ expected_form(const struct conf_key *key)
     case CONF_ORIGINS:
         return "same, any, or origins SCHEME://HOST or SCHEME://HOST:PORT separated by commas";
     case CONF_PATH:
+        if (strcmp(key->values, "output") == 0)
+            return "a file to write to, or -";
         return strcmp(key->values, "directory") == 0 ? "a directory" : "a file";
     case CONF_LISTEN:
         return "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT or "
-               "unix:PATH, and then perhaps tls";
+               "unix:PATH, and then perhaps tls, proxy";
+    case CONF_ADMIN:
+        return "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT, "
+               "unix:PATH or off";
+    case CONF_NETWORKS:
+        return "networks such as 10.0.0.0/8, 192.0.2.1, fd00::/8 or unix separated by commas";
     case CONF_TARGET:
-        return "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, echo: or files:DIR";
+        return "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, map:FILE, echo: or files:DIR";
     case CONF_MODE:
         return "an octal mode from 0000 to 0777 (such as 0660)";
     case CONF_NUMBER:

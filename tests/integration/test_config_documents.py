@@ -17,12 +17,14 @@ PAGE = os.path.join(ROOT, "contrib", "man", "culvert.ini.5")
 
 # As the table is meant to be, said once more: section, key.
 KEYS = {
-    "server": "listen workers socket_mode header_timeout header_max",
-    "log": "level access",
+    "server": "listen workers socket_mode admin drain_timeout max_connections half_open_max "
+    "trusted_proxies header_timeout header_max",
+    "log": "level format access file",
     "tls": "certificate private_key client_ca client_verify min_version",
     "route": "target web subprotocols subprotocols_required messages framing origins "
     "origin_required heartbeat heartbeat_timeout idle_timeout connect_timeout close_timeout "
-    "write_timeout message_timeout message_max buffer tls_verify tls_ca",
+    "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
+    "send_proxy tls_verify tls_ca",
 }
 
 

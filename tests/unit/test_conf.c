@@ -44,6 +44,14 @@ defaults_of_everything(void **state)
     assert_int_equal(conf->header_max, 32768);
     assert_int_equal(conf->log_level, LOG_LEVEL_INFO);
     assert_true(conf->log_access);
+    assert_null(conf->log_file);
+    assert_int_equal(conf->log_format, CONF_LOG_TEXT);
+    assert_string_equal(conf->admin.text, "127.0.0.1:9180");
+    assert_int_equal(conf->admin.line, 0);
+    assert_true(conf->drain_timeout == 30);
+    assert_int_equal(conf->max_connections, 100000);
+    assert_int_equal(conf->half_open_max, 10000);
+    assert_string_equal(conf->trusted_proxies, "");
     assert_int_equal(conf->n_tls, 0);
     assert_int_equal(conf->n_routes, 1);
     assert_string_equal(route->name, "/");
@@ -65,6 +73,9 @@ defaults_of_everything(void **state)
     assert_true(route->message_timeout == 60);
     assert_int_equal(route->message_max, 1048576);
     assert_int_equal(route->buffer, 262144);
+    assert_int_equal(route->connections_max, 0);
+    assert_int_equal(route->connections_per_ip, 0);
+    assert_int_equal(route->send_proxy, CONF_SEND_PROXY_NO);
     assert_true(route->tls_verify);
     assert_null(route->tls_ca);
     conf_unref(conf);
@@ -246,8 +257,8 @@ keys_that_are_refused(void **state)
     assert_added_mistakes("subprotocols_rejected = a\n", /* too far from any */
                           "5: [route /] subprotocols_rejected: unknown key\n");
     /* Keys of things that are still to come. */
-    assert_added_mistakes("transports = websocket\nsend_proxy = no\n[bus]\nurl = memory:\n",
-                          "5: [route /] transports: unknown key\n6: [route /] send_proxy: unknown "
+    assert_added_mistakes("transports = websocket\nretain = no\n[bus]\nurl = memory:\n",
+                          "5: [route /] transports: unknown key\n6: [route /] retain: unknown "
                           "key\n7: [bus]: unknown section\n");
 }
 
@@ -282,7 +293,7 @@ what_must_be_there(void **state)
                     "1: [server] listen: missing; it has no default\n"
                     "3: [route /a] target: missing; it has no default\n"
                     "5: [route /b] target: expected tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
-                    "echo: or files:DIR, got \"\"\n"
+                    "map:FILE, echo: or files:DIR, got \"\"\n"
                     "6: [tls] certificate: missing; it has no default\n"
                     "6: [tls] private_key: missing; it has no default\n");
 }

@@ -45,6 +45,57 @@ listen_addresses(void **state)
 }
 
 static void
+admin_and_proxies(void **state)
+{
+    struct conf *conf = parse("[server]\nlisten = :80 proxy tls\nlisten = unix:/a proxy\n"
+                              "admin = unix:/b\ntrusted_proxies = 10.0.0.0/8, unix\n"
+                              "[route /]\ntarget = map:/dev/null\n[tls]\n" CERTIFICATE);
+
+    (void)state;
+    assert_true(conf->listens[0].proxy && conf->listens[0].tls);
+    assert_true(conf->listens[1].proxy && !conf->listens[1].tls);
+    assert_string_equal(conf->admin.path, "/b");
+    assert_int_equal(conf->admin.line, 4);
+    assert_string_equal(conf->trusted_proxies, "10.0.0.0/8, unix");
+    assert_int_equal(conf->trusted_proxies_line, 5);
+    assert_int_equal(conf->routes[0].target.kind, CONF_TARGET_MAP);
+    assert_string_equal(conf->routes[0].target.path, "/dev/null");
+    conf_unref(conf);
+
+    conf = parse("[server]\nlisten = 80\nadmin = off\n[route /]\ntarget = echo:\n");
+    assert_null(conf->admin.text);
+    conf_unref(conf);
+
+    assert_mistakes("[server]\nlisten = 80 proxy\nadmin = 81 tls\n[route /]\ntarget = map:\n",
+                    "2: [server] listen: proxy needs trusted_proxies: who may send such a header\n"
+                    "3: [server] admin: expected PORT, :PORT, HOST:PORT with a numeric host or "
+                    "localhost, [IPV6]:PORT, unix:PATH or off, got \"81 tls\"\n"
+                    "5: [route /] target: expected tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
+                    "map:FILE, echo: or files:DIR, got \"map:\"\n");
+    assert_mistakes("[server]\nlisten = 127.0.0.1:9180\n[route /]\ntarget = map:/none\n",
+                    "2: [server] listen: the same address as admin's; each needs its own\n"
+                    "4: [route /] target: /none: No such file or directory\n");
+}
+
+static void
+log_files(void **state)
+{
+    struct conf *conf = parse("[server]\nlisten = 80\n[log]\nfile = tmp/culvert.log\n"
+                              "format = json\n[route /]\ntarget = echo:\n");
+
+    (void)state;
+    assert_string_equal(conf->log_file, "/tmp/culvert.log");
+    assert_int_equal(conf->log_format, CONF_LOG_JSON);
+    conf_unref(conf);
+    assert_mistakes("[server]\nlisten = 80\n[log]\nfile =\n[route /]\ntarget = echo:\n",
+                    "4: [log] file: expected a file to write to, or -, got \"\"\n");
+    assert_mistakes("[server]\nlisten = 80\n[log]\nfile = /none/a\n[route /]\ntarget = echo:\n",
+                    "4: [log] file: /none/a cannot be written to: No such file or directory\n");
+    assert_mistakes("[server]\nlisten = 80\n[log]\nfile = /tmp\n[route /]\ntarget = echo:\n",
+                    "4: [log] file: /tmp cannot be written to: Is a directory\n");
+}
+
+static void
 listen_mistakes(void **state)
 {
     static const char *const bad[] = {
@@ -61,19 +112,20 @@ listen_mistakes(void **state)
         assert_true(asprintf(&expected,
                              "2: [server] listen: expected PORT, :PORT, HOST:PORT with a numeric "
                              "host or localhost, [IPV6]:PORT or unix:PATH, and then perhaps tls, "
-                             "got \"%s\"\n",
+                             "proxy, got \"%s\"\n",
                              bad[i]) > 0);
         assert_mistakes(text, expected);
         free(text);
         free(expected);
     }
-    assert_mistakes("[server]\nlisten = 80 ssl\nlisten = 81 tls tls\nlisten = 127.0.0.1:82\n"
-                    "listen = localhost:82\nlisten = unix:/a\nlisten = unix:/a\n"
-                    "[route /]\ntarget = echo:\n[tls]\n" CERTIFICATE,
-                    "2: [server] listen: expected tls or nothing behind the address, got \"ssl\"\n"
-                    "3: [server] listen: expected tls or nothing behind the address, got \"tls\"\n"
-                    "5: [server] listen: the same address as in line 4\n"
-                    "7: [server] listen: the same address as in line 6\n");
+    assert_mistakes(
+        "[server]\nlisten = 80 ssl\nlisten = 81 tls tls\nlisten = 127.0.0.1:82\n"
+        "listen = localhost:82\nlisten = unix:/a\nlisten = unix:/a\n"
+        "[route /]\ntarget = echo:\n[tls]\n" CERTIFICATE,
+        "2: [server] listen: expected tls, proxy or nothing behind the address, got \"ssl\"\n"
+        "3: [server] listen: expected tls, proxy or nothing behind the address, got \"tls\"\n"
+        "5: [server] listen: the same address as in line 4\n"
+        "7: [server] listen: the same address as in line 6\n");
     assert_mistakes("[server]\nlisten = unix:/"
                     "1234567890123456789012345678901234567890123456789012345678901234567890"
                     "12345678901234567890123456789012345678\n[route /]\ntarget = echo:\n",
@@ -131,7 +183,7 @@ target_mistakes(void **state)
         assert_true(asprintf(&text, "[server]\nlisten = 1\n[route /]\ntarget = %s\n", bad[i]) > 0);
         assert_true(asprintf(&expected,
                              "4: [route /] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
-                             "unix:PATH, echo: or files:DIR, got \"%s\"\n",
+                             "unix:PATH, map:FILE, echo: or files:DIR, got \"%s\"\n",
                              bad[i]) > 0);
         assert_mistakes(text, expected);
         free(text);
@@ -289,6 +341,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(listen_addresses),
         cmocka_unit_test(listen_mistakes),
+        cmocka_unit_test(admin_and_proxies),
+        cmocka_unit_test(log_files),
         cmocka_unit_test(targets),
         cmocka_unit_test(target_mistakes),
         cmocka_unit_test(relative_paths),

@@ -38,8 +38,9 @@ every_key_is_written(void **state)
     (void)state;
     assert_string_equal(
         text, "[server]\nlisten = :80\nlisten = unix:/x tls\nworkers = 3\nsocket_mode = 0660\n"
-              "header_timeout = 10s\nheader_max = 32k\n\n"
-              "[log]\nlevel = info\naccess = yes\n\n"
+              "admin = 127.0.0.1:9180\ndrain_timeout = 30s\nmax_connections = 100000\n"
+              "half_open_max = 10000\ntrusted_proxies =\nheader_timeout = 10s\nheader_max = 32k\n\n"
+              "[log]\nlevel = info\nformat = text\naccess = yes\nfile = -\n\n"
               "[tls]\ncertificate = /dev/null\nprivate_key = /dev/null\nclient_ca =\n"
               "client_verify = none\nmin_version = 1.2\n\n"
               "[tls a.b]\ncertificate = /dev/null\nprivate_key = /dev/null\n\n"
@@ -53,7 +54,7 @@ every_key_is_written(void **state)
               "heartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 1500ms\nclose_timeout = 5s\n"
               "write_timeout = 1m\nmessage_timeout = 1m\nmessage_max = 3m\nbuffer = 1025k\n"
-              "tls_verify = yes\n"
+              "connections_max = 0\nconnections_per_ip = 0\nsend_proxy = no\ntls_verify = yes\n"
               "tls_ca =\n");
     free(text);
     assert_round_trip(conf);
@@ -219,8 +220,8 @@ arguments_that_are_refused(void **state)
 {
 #define LISTEN_FORMS                                                                               \
     "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT or unix:PATH, and then " \
-    "perhaps tls"
-#define TARGET_FORMS "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, echo: or files:DIR"
+    "perhaps tls, proxy"
+#define TARGET_FORMS "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, map:FILE, echo: or files:DIR"
     (void)state;
     refuse_arguments("host:1", "host", "/nonexistent",
                      "0: LISTEN: expected " LISTEN_FORMS ", got \"host:1\"\n"

@@ -23,7 +23,7 @@ FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def configuration(text):
-    """What a test wrote, with a free port and one worker unless it says otherwise."""
+    """What a test wrote, with a free port, one worker and no admin listener unless it says otherwise."""
     # Indented lines would continue the ones before.
     text = "\n".join(line.strip() for line in text.splitlines()) + "\n"
     if "[server]" not in text:
@@ -33,8 +33,9 @@ def configuration(text):
     added = ""
     if not re.search(r"^listen\s*=", section, re.M):
         added += "listen = 127.0.0.1:0\n"
-    if not re.search(r"^workers\s*=", section, re.M):
-        added += "workers = 1\n"
+    for key, value in (("workers", "1"), ("admin", "off"), ("drain_timeout", "5s")):
+        if not re.search(rf"^{key}\s*=", section, re.M):
+            added += f"{key} = {value}\n"
     return f"{before}[server]\n{added}{after}"
 
 
