@@ -29,6 +29,8 @@
 #include "net/addr.h"
 #include "proto/http1.h"
 
+struct conf;
+struct conf_route;
 struct exchange;
 struct exchange_owner;
 struct http_handler;
@@ -118,9 +120,10 @@ const struct addr *exchange_peer(const struct exchange *exchange);
 /* The connection ends after this answer, because culvert does: begin nothing long. */
 bool exchange_is_draining(const struct exchange *exchange);
 
-/* route is for the access log and must outlive the exchange; write_timeout: seconds that the client
- * may take nothing of what waits. */
-void exchange_set_route(struct exchange *exchange, const char *route, double write_timeout);
+/* Which route of conf it takes: for the access log, and for write_timeout. The exchange holds a
+ * reference to conf, which may be replaced while an answer is on its way. */
+void exchange_set_route(struct exchange *exchange, struct conf *conf,
+                        const struct conf_route *route);
 
 /* ---- answering ---- */
 

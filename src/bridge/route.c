@@ -158,7 +158,7 @@ serve(const struct route_context *context, struct exchange *exchange,
 {
     const struct http1_request *request = exchange_request(exchange);
 
-    exchange_set_route(exchange, route->name, route->write_timeout);
+    exchange_set_route(exchange, context->snapshot->conf, route);
     if (request->method == HTTP1_OPTIONS) {
         tell_methods(exchange, route);
         return;

@@ -561,6 +561,32 @@ test_free_in_callback(void **state)
     run_until(&world->test, &world->calls, 10);
 }
 
+/* What was asked before is answered by whom it was asked; what is asked after, by the new servers;
+ * nothing cached outlives it. */
+static void
+test_reload(void **state)
+{
+    struct world *world = *state;
+    struct asker slow = {0};
+    unsigned asked;
+
+    dns_peer_rule(&world->peer, (struct dns_rule){"slow.test", DNS_A, .delay = 0.2});
+    answer(world, "host.test", AF_INET);
+    asked = world->peer.asked;
+    answer(world, "host.test", AF_INET);
+    assert_int_equal(world->peer.asked, asked);
+    ask(world, &slow, "slow.test", AF_INET);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(resolver_reload(world->resolver), 0);
+    answer(world, "host.test", AF_INET);
+    assert_true(world->peer.asked > asked + 1);
+    run_until(&world->test, &slow.calls, 1);
+    assert_int_equal(slow.calls, 1);
+    ask(world, &slow, "again.test", AF_INET); /* still in flight at the end */
+    assert_int_equal(resolver_reload(world->resolver), 0);
+    resolver_cancel(&slow.query);
+}
+
 /* Freed with questions in flight, some cancelled before, some never. */
 static void
 test_free_in_flight(void **state)
@@ -615,6 +641,7 @@ main(void)
         with_world(test_cancel),           with_world(test_cancel_in_callback),
         with_world(test_ask_in_callback),  with_world(test_free_in_callback),
         with_world(test_free_in_flight),   with_world(test_bad_servers),
+        with_world(test_reload),
         with_world(test_idle_descriptors),
     };
 
