@@ -55,6 +55,7 @@ struct http_handler {
 struct http_set {
     struct list members;
     size_t n_members;
+    size_t n_open; /* with an exchange that is not answered yet, or whose answer is on its way */
 };
 
 struct http_options {
@@ -69,6 +70,7 @@ struct http_options {
     double header_timeout; /* from here, or from the end of an answer, to a complete head */
     size_t header_max;
     bool log_access;
+    bool draining; /* as after http_drain_all() */
 };
 
 void http_set_init(struct http_set *set);

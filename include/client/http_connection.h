@@ -20,7 +20,7 @@
 struct exchange {
     struct exchange_owner *owner;
     const struct http1_request *request; /* while request() runs */
-    struct conf *conf; /* a reference, with the route */
+    struct conf *conf;                   /* a reference, with the route */
     const struct conf_route *route;
     double began;
     double write_timeout;

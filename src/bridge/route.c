@@ -69,10 +69,6 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
 {
     struct ws_handshake handshake;
 
-    if (exchange_is_draining(exchange)) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
-        return;
-    }
     if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
                      route->subprotocols_required, &handshake) == 0) {
         opening_start(context, exchange, route, &handshake);

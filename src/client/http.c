@@ -110,6 +110,7 @@ log_exchange(struct http *http)
 void
 http_close_exchange(struct http *http)
 {
+    http->set->n_open -= http->exchange.open;
     http->exchange.open = false;
     http->exchange.route = NULL;
     conf_unref(http->exchange.conf);
@@ -147,6 +148,7 @@ begin_exchange(struct http *http)
     exchange->began = loop_now(http->loop);
     exchange->write_timeout = WRITE_TIMEOUT_DEFAULT;
     exchange->open = true;
+    http->set->n_open++;
     exchange->close_after = http->draining;
 }
 
@@ -387,7 +389,7 @@ void
 http_set_init(struct http_set *set)
 {
     list_init(&set->members);
-    set->n_members = 0;
+    set->n_members = set->n_open = 0;
 }
 
 int
@@ -414,6 +416,7 @@ http_accept(const struct http_options *options)
     http->header_timeout = options->header_timeout;
     http->peer = *options->peer;
     http->log_access = options->log_access;
+    http->draining = options->draining;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);

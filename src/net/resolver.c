@@ -25,11 +25,10 @@
 #include "base/map.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "net/dns_name.h"
 #include "net/resolver_io.h"
 
 enum {
-    NAME_MAX_BYTES = 253, /* RFC 1035 section 3.1 as text, without the root's dot */
-    LABEL_MAX_BYTES = 63,
     TTL_MIN = 1, /* seconds; those of /etc/hosts come with 0 */
     TTL_MAX = 3600,
     TTL_FAILURE = 1,
@@ -290,33 +289,6 @@ deliver(struct timer *timer)
 
 /* ---- asking ---- */
 
-static bool
-valid_byte(char byte)
-{
-    return isalnum((unsigned char)byte) || byte == '-' || byte == '_';
-}
-
-/* Letters, digits, '-' and '_' (which is no host name's, but found in many) in labels of 1 to 63,
- * perhaps with a dot at the end. */
-static bool
-valid_name(const char *name)
-{
-    size_t len = strlen(name);
-    size_t label = 0;
-
-    if (len > 0 && name[len - 1] == '.')
-        len--;
-    if (len == 0 || len > NAME_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] == '.' && label > 0)
-            label = 0;
-        else if (!valid_byte(name[i]) || ++label > LABEL_MAX_BYTES)
-            return false;
-    }
-    return label > 0;
-}
-
 static void
 make_key(char *key, const char *name, int family)
 {
@@ -342,14 +314,6 @@ find_answer(struct resolver *resolver, const char *key, int family, bool *fresh)
     return answer_new(resolver, key, family);
 }
 
-/* Name servers are not to be asked for it (RFC 6761 section 6.3); c-ares 1.18 knows that too, but
- * loses memory each time when /etc/hosts has it for the other family only. */
-static bool
-is_localhost(const char *name)
-{
-    return strcmp(name, "localhost") == 0 || strcmp(name, "localhost.") == 0;
-}
-
 static void
 answer_localhost(struct answer *answer)
 {
@@ -371,7 +335,7 @@ find_out(struct resolver *resolver, struct answer *answer)
         .ai_flags = ARES_AI_NOSORT, .ai_family = answer->family, .ai_socktype = SOCK_STREAM};
     const char *name = answer->key + 1;
 
-    if (is_localhost(name)) {
+    if (dns_name_is_localhost(name)) {
         answer_localhost(answer);
         return;
     }
@@ -385,13 +349,13 @@ int
 resolver_ask(struct resolver *resolver, struct resolver_query *query, const char *name, int family,
              resolver_cb *call)
 {
-    char key[1 + NAME_MAX_BYTES + 2];
+    char key[1 + DNS_NAME_MAX + 2];
     struct answer *answer;
     bool fresh;
 
     query->wait = NULL;
     assert(family == AF_INET || family == AF_INET6);
-    if (!valid_name(name))
+    if (!dns_name_valid(name))
         return -1;
     make_key(key, name, family);
     answer = find_answer(resolver, key, family, &fresh);

@@ -629,20 +629,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_world(test_a_only),           with_world(test_aaaa_only),
-        with_world(test_slow_aaaa),        with_world(test_many_addresses),
-        with_world(test_nxdomain),         with_world(test_server_failure),
-        with_world(test_silent_server),    with_world(test_no_server),
-        with_world(test_truncated),        with_world(test_localhost),
-        with_world(test_hosts_file),       with_world(test_names),
-        with_world(test_joined),           with_world(test_cached),
-        with_world(test_expiry),           with_world(test_changed),
-        with_world(test_full_cache),       with_world(test_full_of_questions),
-        with_world(test_cancel),           with_world(test_cancel_in_callback),
-        with_world(test_ask_in_callback),  with_world(test_free_in_callback),
-        with_world(test_free_in_flight),   with_world(test_bad_servers),
-        with_world(test_reload),
-        with_world(test_idle_descriptors),
+        with_world(test_a_only),          with_world(test_aaaa_only),
+        with_world(test_slow_aaaa),       with_world(test_many_addresses),
+        with_world(test_nxdomain),        with_world(test_server_failure),
+        with_world(test_silent_server),   with_world(test_no_server),
+        with_world(test_truncated),       with_world(test_localhost),
+        with_world(test_hosts_file),      with_world(test_names),
+        with_world(test_joined),          with_world(test_cached),
+        with_world(test_expiry),          with_world(test_changed),
+        with_world(test_full_cache),      with_world(test_full_of_questions),
+        with_world(test_cancel),          with_world(test_cancel_in_callback),
+        with_world(test_ask_in_callback), with_world(test_free_in_callback),
+        with_world(test_free_in_flight),  with_world(test_bad_servers),
+        with_world(test_reload),          with_world(test_idle_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
