@@ -165,6 +165,35 @@ load(const struct arguments *arguments)
     return snapshot;
 }
 
+static struct log_options
+log_options(const struct conf *conf)
+{
+    return (struct log_options){
+        .fd = STDERR_FILENO,
+        .file = conf->log_file,
+        .format = conf->log_format == CONF_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+        .level = conf->log_level,
+    };
+}
+
+/* Returns NULL, said on standard error. */
+static struct log *
+open_log(const struct conf *conf)
+{
+    struct log_options options = log_options(conf);
+    struct log *log = log_open(&options);
+    struct conf_report report;
+
+    if (log != NULL)
+        return log;
+    conf_report_init(&report, conf->file);
+    conf_report_add(&report, conf->log_file_line, "[log] file: cannot open %s: %s",
+                    conf->log_file != NULL ? conf->log_file : "-", strerror(errno));
+    conf_report_print(&report, stderr);
+    conf_report_deinit(&report);
+    return NULL;
+}
+
 /* ---- start ---- */
 
 /* Two descriptors a connection: take what the system allows. */
@@ -217,13 +246,13 @@ on_stopped(struct service_owner *owner)
     loop_post(crew->culvert->loop, &crew->stopped);
 }
 
-/* What is left of the descriptors after those of the process itself, of the loops and of the
- * resolvers. */
+/* What is left of the descriptors after those of the process itself, the log's (twice while it is
+ * reopened), of the loops and of the resolvers. */
 static size_t
 sockets_of_a_worker(const struct culvert *culvert)
 {
     const struct conf *conf = culvert->snapshot->conf;
-    size_t own = 4 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers;
+    size_t own = 6 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -317,6 +346,13 @@ stop(struct culvert *culvert)
 }
 
 static void
+reopen_log(struct log *log)
+{
+    if (log_reopen(log) == 0)
+        log_info(log, "main", "the log goes on");
+}
+
+static void
 on_signal(struct signals_owner *owner, int number)
 {
     struct culvert *culvert = container_of(owner, struct culvert, signals_owner);
@@ -326,9 +362,13 @@ on_signal(struct signals_owner *owner, int number)
         stop(culvert);
         return;
     }
-    if (number == SIGHUP || number == SIGUSR1) {
-        log_warn(culvert->log, "main",
-                 "signal %d is ignored: this version neither reloads nor reopens", number);
+    if (number == SIGUSR1) {
+        reopen_log(culvert->log);
+        return;
+    }
+    if (number == SIGHUP) {
+        log_warn(culvert->log, "main", "signal %d is ignored: this version does not reload",
+                 number);
         return;
     }
     if (number == SIGUSR2 && !culvert->stopping && stats_begin(&culvert->stats)) {
@@ -417,6 +457,7 @@ main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    signal(SIGXFSZ, SIG_IGN); /* a log at its limit loses lines, not the process */
     culvert.snapshot = load(&arguments);
     if (culvert.snapshot == NULL)
         return STATUS_CONFIGURATION;
@@ -426,11 +467,10 @@ main(int argc, char **argv)
         snapshot_unref(culvert.snapshot);
         return STATUS_DONE;
     }
-    culvert.log = log_open(STDERR_FILENO, culvert.snapshot->conf->log_level);
+    culvert.log = open_log(culvert.snapshot->conf);
     if (culvert.log == NULL) {
-        fputs("culvert: out of memory\n", stderr);
         snapshot_unref(culvert.snapshot);
-        return STATUS_FAILED;
+        return STATUS_CONFIGURATION;
     }
     status = (int)run(&culvert);
     snapshot_unref(culvert.snapshot);
