@@ -237,6 +237,7 @@ make_crew(struct culvert *culvert, struct crew *crew, unsigned id)
     const struct conf *conf = culvert->snapshot->conf;
     struct service_port *ports = calloc(culvert->n_sockets, sizeof *ports);
     struct service_options options = {
+        .main_loop = culvert->loop,
         .snapshot = culvert->snapshot,
         .ports = ports,
         .n_ports = culvert->n_sockets,

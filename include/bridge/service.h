@@ -30,6 +30,7 @@ struct service_port {
 
 struct service_options {
     struct loop *loop;
+    struct loop *main_loop;    /* main's, for what would hold a worker up */
     struct snapshot *snapshot; /* a reference is taken */
     const struct service_port *ports;
     size_t n_ports;
