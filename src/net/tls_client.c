@@ -209,7 +209,7 @@ tls_clients_connect(struct tls_clients *clients, size_t route_index)
 }
 
 static bool
-set_host(SSL *ssl, const char *host)
+set_host(SSL *ssl, char *host)
 {
     bool numeric = is_numeric(host);
 
