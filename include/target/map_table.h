@@ -40,15 +40,15 @@ struct map_table *map_table_new(const char *route, const char *path, struct conf
 /* NULL is fine. */
 void map_table_unref(struct map_table *table);
 
-enum map_result {
-    MAP_FOUND,
-    MAP_UNKNOWN,
-    MAP_FAILED, /* no memory */
+enum map_lookup_result {
+    MAP_LOOKUP_FOUND,
+    MAP_LOOKUP_UNKNOWN,
+    MAP_LOOKUP_FAILED, /* no memory */
 };
 
-/* On the asking loop's thread. target is the callee's to free(); NULL but for MAP_FOUND. Never
+/* On the asking loop's thread. target is the callee's to free(); NULL but for MAP_LOOKUP_FOUND. Never
  * called from within map_lookup_start(). */
-typedef void map_lookup_cb(struct map_lookup_owner *owner, enum map_result result,
+typedef void map_lookup_cb(struct map_lookup_owner *owner, enum map_lookup_result result,
                            struct conf_target *target);
 
 /* Embedded in who asks. */

@@ -59,15 +59,15 @@ no_memory(struct exchange *exchange)
 }
 
 static void
-on_found(struct map_lookup_owner *owner, enum map_result result, struct conf_target *target)
+on_found(struct map_lookup_owner *owner, enum map_lookup_result result, struct conf_target *target)
 {
     struct choosing *choosing = container_of(owner, struct choosing, lookup_owner);
     struct exchange *exchange = choosing->exchange;
 
     choosing->lookup = NULL;
-    if (result == MAP_FOUND) {
+    if (result == MAP_LOOKUP_FOUND) {
         opening_start(&choosing->context, exchange, choosing->route, &choosing->handshake, target);
-    } else if (result == MAP_FAILED) {
+    } else if (result == MAP_LOOKUP_FAILED) {
         no_memory(exchange);
     } else {
         log_info(loop_log(choosing->context.loop), exchange_name(exchange),

@@ -36,10 +36,10 @@ struct map_table {
     pthread_mutex_t lock; /* guards all that changes: file to asked */
     struct conf_map_file *file;
     struct identity seen; /* when it was read last, well or not */
-    bool settled;
-    double looked;       /* by stat() */
-    struct list waiting; /* lookups, for the file to be read */
-    bool asked;          /* the message is on its way to main */
+    bool settled;         /* not to be read again before it changes */
+    double looked;        /* by stat() */
+    struct list waiting;  /* lookups, for the file to be read */
+    bool asked;           /* the message is on its way to main */
     struct loop_message message;
     struct loop *main_loop; /* where to; of no use unless asked */
     unsigned references;    /* atomic */
@@ -191,6 +191,14 @@ must_read(struct map_table *table)
     return changed;
 }
 
+/* Whether there is nothing new to be learnt until the file changes. What has no line is of the
+ * moment, such as a lack of memory, and is tried again at the next look. */
+static bool
+is_final(const struct conf_map_file *file, const struct conf_report *report)
+{
+    return file != NULL || (report->n_mistakes > 0 && report->mistakes[0].line > 0);
+}
+
 static void
 read_again(struct map_table *table, struct log *log)
 {
@@ -205,7 +213,7 @@ read_again(struct map_table *table, struct log *log)
     pthread_mutex_lock(&table->lock);
     news = !same_identity(&identity, &table->seen);
     table->seen = identity;
-    table->settled = is_settled(&identity);
+    table->settled = is_settled(&identity) && is_final(file, &report);
     if (file != NULL) {
         old = table->file;
         table->file = file;
@@ -279,9 +287,9 @@ deliver_answer(struct loop_message *message)
         found = conf_map_file_find(table->file, lookup->token, &target);
         pthread_mutex_unlock(&table->lock);
         lookup->owner->call(lookup->owner,
-                            found > 0    ? MAP_FOUND
-                            : found == 0 ? MAP_UNKNOWN
-                                         : MAP_FAILED,
+                            found > 0    ? MAP_LOOKUP_FOUND
+                            : found == 0 ? MAP_LOOKUP_UNKNOWN
+                                         : MAP_LOOKUP_FAILED,
                             target);
     }
     free(lookup);

@@ -34,7 +34,7 @@ struct asker {
     struct map_lookup_owner owner;
     struct map_lookup *lookup;
     unsigned answers;
-    enum map_result result;
+    enum map_lookup_result result;
     unsigned port;
 };
 
@@ -95,7 +95,7 @@ teardown(void **state)
 }
 
 static void
-on_answer(struct map_lookup_owner *owner, enum map_result result, struct conf_target *target)
+on_answer(struct map_lookup_owner *owner, enum map_lookup_result result, struct conf_target *target)
 {
     struct asker *asker = container_of(owner, struct asker, owner);
 
@@ -103,7 +103,7 @@ on_answer(struct map_lookup_owner *owner, enum map_result result, struct conf_ta
     asker->answers++;
     asker->result = result;
     asker->port = target != NULL ? target->port : 0;
-    assert_int_equal(target != NULL, result == MAP_FOUND);
+    assert_int_equal(target != NULL, result == MAP_LOOKUP_FOUND);
     free(target);
 }
 
@@ -123,7 +123,7 @@ static void
 expect(const struct asker *asker, unsigned port)
 {
     assert_int_equal(asker->answers, 1);
-    assert_int_equal(asker->result, port != 0 ? MAP_FOUND : MAP_UNKNOWN);
+    assert_int_equal(asker->result, port != 0 ? MAP_LOOKUP_FOUND : MAP_LOOKUP_UNKNOWN);
     assert_int_equal(asker->port, port);
 }
 
