@@ -215,6 +215,25 @@ a_known_token_is_not_looked_after_each_time(void **state)
     expect(&a, 0);
 }
 
+/* Of the same size, in the same file, and within one tick of the clock that files have. */
+static void
+changes_within_one_tick(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < 200; i++) {
+        FILE *out = fopen(world->path, "w");
+        struct asker asker;
+
+        assert_non_null(out);
+        fprintf(out, "%c: host:1\n", 'b' + i % 2);
+        fclose(out);
+        ask(world, &asker, i % 2 == 0 ? "b" : "c");
+        go_round(world);
+        expect(&asker, 1);
+    }
+}
+
 /* One that comes while the file is being read may have seen a later change. */
 static void
 who_comes_later_has_it_read_again(void **state)
@@ -322,6 +341,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_change_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(a_known_token_is_not_looked_after_each_time, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(changes_within_one_tick, setup, teardown),
         cmocka_unit_test_setup_teardown(who_comes_later_has_it_read_again, setup, teardown),
         cmocka_unit_test_setup_teardown(cancelled_at_every_point, setup, teardown),
         cmocka_unit_test_setup_teardown(the_table_waits_for_its_message, setup, teardown),
