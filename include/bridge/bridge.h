@@ -42,6 +42,8 @@ struct bridge_options {
     const char *name;      /* of the connection; copied */
     const char *peer;      /* the client's address; copied */
     const char *transport; /* "websocket"; static */
+    /* Where to, for the access line; copied. */
+    const char *target_name;
 };
 
 void bridge_set_init(struct bridge_set *set);

@@ -112,6 +112,7 @@ struct conf_route {
     unsigned line;
 
     struct conf_target target;
+    unsigned target_line; /* for mistakes found when a map is read */
     char *web; /* directory of files for requests that are no WebSocket upgrade; NULL: none */
 
     char **subprotocols; /* NULL-terminated, perhaps empty */

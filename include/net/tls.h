@@ -59,6 +59,10 @@ SSL *tls_accept(struct tls *tls);
  */
 SSL *tls_connect(struct tls *tls, size_t route_index);
 
+/* The same for a target that a route with a map (CONF_TARGET_MAP) leads to: by its host, with the
+ * route's tls_verify and tls_ca. */
+SSL *tls_connect_to(struct tls *tls, size_t route_index, const char *host);
+
 /* Ends a connection of either kind. NULL is fine. */
 void tls_free(SSL *ssl);
 

@@ -50,7 +50,8 @@ struct bridge {
     char *reason; /* allocated; NULL: none */
     const char *transport;
     struct loop_deferred free_later;
-    char *peer; /* behind name, in one allocation */
+    char *peer; /* both behind name, in one allocation */
+    char *target_name;
     char name[];
 };
 
@@ -75,7 +76,7 @@ log_access(const struct bridge *bridge)
     struct log_field fields[] = {
         {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
         {.name = "client", .type = LOG_TEXT, .text = bridge->peer},
-        {.name = "target", .type = LOG_TEXT, .text = bridge->route->target.text},
+        {.name = "target", .type = LOG_TEXT, .text = bridge->target_name},
         {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
         {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
         {.name = "reason", .type = LOG_TEXT, .text = bridge->reason != NULL ? bridge->reason : ""},
@@ -263,13 +264,16 @@ make(const struct bridge_options *options)
 {
     size_t name_size = strlen(options->name) + 1;
     size_t peer_size = strlen(options->peer) + 1;
-    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size);
+    size_t target_size = strlen(options->target_name) + 1;
+    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size + target_size);
 
     if (bridge == NULL)
         return NULL;
     memcpy(bridge->name, options->name, name_size);
     bridge->peer = bridge->name + name_size;
     memcpy(bridge->peer, options->peer, peer_size);
+    bridge->target_name = bridge->peer + peer_size;
+    memcpy(bridge->target_name, options->target_name, target_size);
     bridge->ends[CLIENT] = options->client;
     bridge->ends[TARGET] = options->target;
     bridge->loop = options->loop;

@@ -255,7 +255,7 @@ fleet_stop(struct fleet *fleet, bool at_once)
 static int
 make_crew(struct fleet *fleet, struct crew *crew, unsigned index)
 {
-    struct service_options options = {.owner = &crew->owner};
+    struct service_options options = {.owner = &crew->owner, .main_loop = fleet->loop};
     struct service_port *ports;
 
     crew->fleet = fleet;

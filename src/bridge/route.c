@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "bridge/choosing.h"
 #include "bridge/opening.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
@@ -71,7 +72,10 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
 
     if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
                      route->subprotocols_required, &handshake) == 0) {
-        opening_start(context, exchange, route, &handshake);
+        if (route->target.kind == CONF_TARGET_MAP)
+            choosing_start(context, exchange, route, &handshake);
+        else
+            opening_start(context, exchange, route, &handshake, NULL);
         return;
     }
     exchange_error(exchange, handshake.error.status,

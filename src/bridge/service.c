@@ -42,6 +42,7 @@ enum state {
 struct service {
     struct http_handler handler;
     struct loop *loop;
+    struct loop *main_loop;
     struct resolver *resolver;
     struct snapshot *snapshot;
     struct service_owner *owner;
@@ -69,6 +70,7 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .lingers = &service->lingers,
         .bridges = &service->bridges,
         .snapshot = service->snapshot,
+        .main_loop = service->main_loop,
     };
 
     if (service->state == SERVING)
@@ -313,6 +315,7 @@ service_new(const struct service_options *options)
     }
     service->handler.request = on_request;
     service->loop = options->loop;
+    service->main_loop = options->main_loop;
     service->owner = options->owner;
     service->sockets_max = options->config.sockets_max;
     service->snapshot = snapshot_ref(options->config.snapshot);

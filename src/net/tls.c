@@ -98,6 +98,12 @@ tls_connect(struct tls *tls, size_t route_index)
     return tls_clients_connect(tls->clients, route_index);
 }
 
+SSL *
+tls_connect_to(struct tls *tls, size_t route_index, const char *host)
+{
+    return tls_clients_connect_to(tls->clients, route_index, host);
+}
+
 void
 tls_why(SSL *ssl, char *out, size_t size)
 {
