@@ -21,6 +21,7 @@ struct exchange {
     struct exchange_owner *owner;
     const struct http1_request *request; /* while request() runs */
     const char *route;
+    char *lines; /* added to the answer's head; NULL: none */
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */

@@ -41,6 +41,7 @@ http_end(struct http *http)
     if (http->over)
         return;
     http->over = true;
+    free(http->exchange.lines);
     timer_deinit(&http->timer);
     stream_close(http->stream);
     http->stream = NULL;
@@ -319,6 +320,8 @@ http_exchange_over(struct http *http)
         log_exchange(http);
     http->exchange.open = false;
     http->exchange.owner = NULL;
+    free(http->exchange.lines);
+    http->exchange.lines = NULL;
     http->served = true;
     if (http->exchange.close_after) {
         end_gently(http);
