@@ -151,6 +151,9 @@ void exchange_end(struct exchange *exchange);
  */
 void exchange_error(struct exchange *exchange, int status, const char *headers, const char *why);
 
+/* Complete lines that the answer carries, whichever it is going to be. Once for an exchange. */
+void exchange_add_lines(struct exchange *exchange, const char *lines);
+
 /* The next answer closes the connection. */
 void exchange_close_after(struct exchange *exchange);
 

@@ -22,6 +22,7 @@ struct exchange {
     const struct http1_request *request; /* while request() runs */
     struct conf *conf;                   /* a reference, with the route */
     const struct conf_route *route;
+    char *lines; /* added to the answer's head; NULL: none */
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -103,6 +104,15 @@ exchange_set_route(struct exchange *exchange, struct conf *conf, const struct co
 }
 
 void
+exchange_add_lines(struct exchange *exchange, const char *lines)
+{
+    assert(exchange->lines == NULL && exchange->status == 0);
+    exchange->lines = strdup(lines);
+    if (exchange->lines == NULL)
+        log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+}
+
+void
 exchange_close_after(struct exchange *exchange)
 {
     exchange->close_after = true;
@@ -148,7 +158,8 @@ connection_line(const struct exchange *exchange)
 static size_t
 make_head(struct exchange *exchange, char **head, const char *type, const char *headers)
 {
-    size_t size = HEAD_MAX + strlen(type) + strlen(headers);
+    const char *lines = exchange->lines != NULL ? exchange->lines : "";
+    size_t size = HEAD_MAX + strlen(type) + strlen(headers) + strlen(lines);
     char framing[64];
     char date[64];
     time_t now = time(NULL);
@@ -161,8 +172,8 @@ make_head(struct exchange *exchange, char **head, const char *type, const char *
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     framing_line(exchange, framing, sizeof framing);
-    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s\r\n", exchange->status,
-                 http1_reason(exchange->status), date, type, headers, framing,
+    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s\r\n", exchange->status,
+                 http1_reason(exchange->status), date, type, headers, lines, framing,
                  connection_line(exchange));
     assert(n > 0 && (size_t)n < size);
     return (size_t)n;

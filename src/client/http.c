@@ -119,6 +119,8 @@ http_close_exchange(struct http *http)
     http->set->n_open -= http->exchange.open;
     http->exchange.open = false;
     http->exchange.route = NULL;
+    free(http->exchange.lines);
+    http->exchange.lines = NULL;
     conf_unref(http->exchange.conf);
     http->exchange.conf = NULL;
 }
