@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_opened_is_a_mistake(tmp_path, kind):
     conf.write_text(f"[server]\nlisten = 127.0.0.1:0\nadmin = off\n[log]\nfile = {path}\n[route /x]\ntarget = echo:\n")
     done = run("-c", str(conf))
     assert done.returncode == 78
-    assert re.search(rf"culvert\.ini:5: \[log\] file: .*{path}", done.stderr)
+    assert re.search(rf"culvert\.ini:5: \[log\] file: .*{tmp_path}/", done.stderr)
 
 
 class Load:
