@@ -173,6 +173,8 @@ write_key(const struct conf_key *key)
     write_range(key);
     if (key->not_files)
         puts("Not with a target\n.Li files: .");
+    if (!key->reloadable)
+        puts("A change takes effect at the next start.");
     if (key->standard == NULL)
         puts("There is no default.");
     else if (*key->standard == '\0')

@@ -27,6 +27,9 @@ struct snapshot {
  * networks, maps) in report. */
 struct snapshot *snapshot_new(struct conf *conf, struct conf_report *report)
     __attribute__((warn_unused_result));
+/* On reload, before the new one is used: what clients hold of the old one stays good. */
+void snapshot_inherit(struct snapshot *snapshot, const struct snapshot *old);
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);
 

@@ -20,7 +20,8 @@
 struct exchange {
     struct exchange_owner *owner;
     const struct http1_request *request; /* while request() runs */
-    const char *route;
+    struct conf *conf;                   /* a reference, with the route */
+    const struct conf_route *route;
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
@@ -69,6 +70,9 @@ struct http {
 
 /* The exchange has been answered: log it, then go on with the connection or end it. */
 void http_exchange_over(struct http *http);
+
+/* The exchange is over: gives back what it holds. */
+void http_close_exchange(struct http *http);
 
 /* Derives the next deadline from the state. */
 void http_arm(struct http *http);

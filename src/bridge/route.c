@@ -70,10 +70,6 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
 {
     struct ws_handshake handshake;
 
-    if (exchange_is_draining(exchange)) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
-        return;
-    }
     if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
                      route->subprotocols_required, &handshake) == 0) {
         if (route->target.kind == CONF_TARGET_MAP)
@@ -162,7 +158,7 @@ serve(const struct route_context *context, struct exchange *exchange,
 {
     const struct http1_request *request = exchange_request(exchange);
 
-    exchange_set_route(exchange, route->name, route->write_timeout);
+    exchange_set_route(exchange, context->snapshot->conf, route);
     if (request->method == HTTP1_OPTIONS) {
         tell_methods(exchange, route);
         return;

@@ -187,6 +187,12 @@ snapshot_new(struct conf *conf, struct conf_report *report)
     return snapshot;
 }
 
+void
+snapshot_inherit(struct snapshot *snapshot, const struct snapshot *old)
+{
+    tls_keep_tickets(snapshot->tls, old->tls);
+}
+
 struct snapshot *
 snapshot_ref(struct snapshot *snapshot)
 {

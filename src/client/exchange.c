@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "client/http.h"
 #include "client/http_connection.h"
+#include "conf/conf.h"
 
 enum {
     HEAD_MAX = 512, /* bytes of an answer's head without the caller's lines */
@@ -93,10 +94,12 @@ exchange_peer(const struct exchange *exchange)
 }
 
 void
-exchange_set_route(struct exchange *exchange, const char *route, double write_timeout)
+exchange_set_route(struct exchange *exchange, struct conf *conf, const struct conf_route *route)
 {
+    assert(exchange->conf == NULL);
+    exchange->conf = conf_ref(conf);
     exchange->route = route;
-    exchange->write_timeout = write_timeout;
+    exchange->write_timeout = route->write_timeout;
 }
 
 void
@@ -313,6 +316,6 @@ exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exch
     stream_want_read(http->stream, false);
     stream_set_owner(http->stream, owner);
     http->stream = NULL;
-    exchange->open = false;
+    http_close_exchange(http);
     http_end(http);
 }

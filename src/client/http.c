@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "client/http_connection.h"
+#include "conf/conf.h"
 #include "net/linger.h"
 #include "net/tls.h"
 
@@ -89,7 +90,9 @@ log_exchange(struct http *http)
                  http->held + exchange->path_at);
     }
     struct log_field fields[] = {
-        {.name = "route", .type = LOG_TEXT, .text = exchange->route},
+        {.name = "route",
+         .type = LOG_TEXT,
+         .text = exchange->route != NULL ? exchange->route->name : NULL},
         {.name = "client", .type = LOG_TEXT, .text = client},
         {.name = "method", .type = LOG_TEXT, .text = method},
         {.name = "path", .type = LOG_TEXT, .text = path},
@@ -102,6 +105,16 @@ log_exchange(struct http *http)
 
     log_event(loop_log(http->loop), "access", http->name, "request", fields,
               sizeof fields / sizeof *fields);
+}
+
+void
+http_close_exchange(struct http *http)
+{
+    http->set->n_open -= http->exchange.open;
+    http->exchange.open = false;
+    http->exchange.route = NULL;
+    conf_unref(http->exchange.conf);
+    http->exchange.conf = NULL;
 }
 
 /* The client went away; whoever is at work on an answer is told. */
@@ -117,7 +130,7 @@ client_gone(struct http *http)
             exchange->status = STATUS_CLIENT_GONE;
         if (http->log_access)
             log_exchange(http);
-        exchange->open = false;
+        http_close_exchange(http);
         if (exchange->owner != NULL)
             exchange->owner->events->gone(exchange->owner);
     }
@@ -135,6 +148,7 @@ begin_exchange(struct http *http)
     exchange->began = loop_now(http->loop);
     exchange->write_timeout = WRITE_TIMEOUT_DEFAULT;
     exchange->open = true;
+    http->set->n_open++;
     exchange->close_after = http->draining;
 }
 
@@ -317,7 +331,7 @@ http_exchange_over(struct http *http)
 {
     if (http->log_access)
         log_exchange(http);
-    http->exchange.open = false;
+    http_close_exchange(http);
     http->exchange.owner = NULL;
     http->served = true;
     if (http->exchange.close_after) {
@@ -375,7 +389,7 @@ void
 http_set_init(struct http_set *set)
 {
     list_init(&set->members);
-    set->n_members = 0;
+    set->n_members = set->n_open = 0;
 }
 
 int
@@ -402,6 +416,7 @@ http_accept(const struct http_options *options)
     http->header_timeout = options->header_timeout;
     http->peer = *options->peer;
     http->log_access = options->log_access;
+    http->draining = options->draining;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);

@@ -225,7 +225,7 @@ static void
 part(struct pair *pair)
 {
     SSL_free(pair->client);
-    SSL_free(pair->server);
+    tls_free(pair->server);
 }
 
 /* A client of the test's own, that verifies nothing. */
@@ -585,7 +585,7 @@ expect_settings(SSL *ssl)
     assert_int_not_equal(SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION, 0);
     assert_int_not_equal(SSL_get_options(ssl) & SSL_OP_NO_COMPRESSION, 0);
     assert_true(SSL_get_min_proto_version(ssl) >= TLS1_2_VERSION);
-    SSL_free(ssl);
+    tls_free(ssl);
 }
 
 static void
@@ -1024,7 +1024,7 @@ expect_sni(const char *host, const char *sni)
             assert_null(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
         else
             assert_string_equal(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), sni);
-        SSL_free(ssl);
+        tls_free(ssl);
     }
     tls_unref(tls);
 }
@@ -1119,7 +1119,7 @@ test_why(void **state)
     errno = 0;
     tls_why(server, why, sizeof why);
     assert_string_equal(why, "connection closed");
-    SSL_free(server);
+    tls_free(server);
     tls_unref(tls);
     SSL_CTX_free(context);
 }
