@@ -179,6 +179,35 @@ load_first(const struct arguments *arguments)
     return snapshot;
 }
 
+static struct log_options
+log_options(const struct conf *conf)
+{
+    return (struct log_options){
+        .fd = STDERR_FILENO,
+        .file = conf->log_file,
+        .format = conf->log_format == CONF_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+        .level = conf->log_level,
+    };
+}
+
+/* Returns NULL, said on standard error. */
+static struct log *
+open_log(const struct conf *conf)
+{
+    struct log_options options = log_options(conf);
+    struct log *log = log_open(&options);
+    struct conf_report report;
+
+    if (log != NULL)
+        return log;
+    conf_report_init(&report, conf->file);
+    conf_report_add(&report, conf->log_file_line, "[log] file: cannot open %s: %s",
+                    conf->log_file != NULL ? conf->log_file : "-", strerror(errno));
+    conf_report_print(&report, stderr);
+    conf_report_deinit(&report);
+    return NULL;
+}
+
 /* ---- reload ---- */
 
 static void
@@ -225,13 +254,17 @@ static int
 change_to(struct culvert *culvert, struct snapshot *snapshot)
 {
     struct snapshot *old = fleet_snapshot(culvert->fleet);
+    struct log_options options = log_options(snapshot->conf);
+    struct log_options old_options = log_options(old->conf);
 
     snapshot_inherit(snapshot, old);
-    warn_of_restart(culvert, snapshot->conf);
-    if (fleet_configure(culvert->fleet, snapshot) != 0)
+    if (log_apply(culvert->log, &options) != 0)
         return -1;
-    log_set_level(culvert->log, snapshot->conf->log_level);
-    return 0;
+    if (fleet_configure(culvert->fleet, snapshot) == 0)
+        return 0;
+    if (log_apply(culvert->log, &old_options) != 0)
+        log_warn(culvert->log, "main", "the log stays as the new configuration has it");
+    return -1;
 }
 
 static void
@@ -250,10 +283,12 @@ reload(struct culvert *culvert)
     log_info(culvert->log, "main", "reloading %s", culvert->arguments->file);
     conf_report_init(&report, culvert->arguments->file);
     snapshot = load(culvert->arguments, &report);
+    if (snapshot != NULL)
+        warn_of_restart(culvert, snapshot->conf);
     log_mistakes(culvert, &report);
     conf_report_deinit(&report);
     if (snapshot == NULL || change_to(culvert, snapshot) != 0)
-        log_error(culvert->log, "main", "not reloaded: nothing has changed");
+        log_info(culvert->log, "main", "not reloaded: nothing has changed");
     snapshot_unref(snapshot);
 }
 
@@ -339,6 +374,13 @@ on_terminate(struct culvert *culvert)
 }
 
 static void
+reopen_log(struct log *log)
+{
+    if (log_reopen(log) == 0)
+        log_info(log, "main", "the log goes on");
+}
+
+static void
 on_signal(struct signals_owner *owner, int number)
 {
     struct culvert *culvert = container_of(owner, struct culvert, signals_owner);
@@ -346,13 +388,12 @@ on_signal(struct signals_owner *owner, int number)
 
     if (number == SIGTERM || number == SIGINT) {
         on_terminate(culvert);
+    } else if (number == SIGUSR1) {
+        reopen_log(culvert->log);
     } else if (culvert->phase != RUNNING) {
         log_info(culvert->log, "main", "signal %d is ignored while stopping", number);
     } else if (number == SIGHUP) {
         reload(culvert);
-    } else if (number == SIGUSR1) {
-        log_warn(culvert->log, "main", "signal %d is ignored: this version does not reopen",
-                 number);
     } else if (number == SIGUSR2 && stats_begin(&culvert->stats)) {
         for (i = 0; i < fleet_size(culvert->fleet); i++)
             stats_ask(&culvert->stats, i, fleet_service(culvert->fleet, i));
@@ -450,6 +491,7 @@ main(int argc, char **argv)
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    signal(SIGXFSZ, SIG_IGN); /* a log at its limit loses lines, not the process */
     snapshot = load_first(&arguments);
     if (snapshot == NULL)
         return STATUS_CONFIGURATION;
@@ -459,11 +501,10 @@ main(int argc, char **argv)
         snapshot_unref(snapshot);
         return STATUS_DONE;
     }
-    culvert.log = log_open(STDERR_FILENO, snapshot->conf->log_level);
+    culvert.log = open_log(snapshot->conf);
     if (culvert.log == NULL) {
-        fputs("culvert: out of memory\n", stderr);
         snapshot_unref(snapshot);
-        return STATUS_FAILED;
+        return STATUS_CONFIGURATION;
     }
     status = (int)run(&culvert, snapshot);
     log_close(culvert.log);

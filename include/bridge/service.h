@@ -45,7 +45,7 @@ struct service_config {
 
 struct service_options {
     struct loop *loop;
-    struct loop *main_loop; /* for what would hold a worker up */
+    struct loop *main_loop; /* main's, for what would hold a worker up */
     struct service_config config;
     struct service_owner *owner;
 };

@@ -30,6 +30,8 @@ struct exchange {
     size_t method_len;
     size_t path_at; /* of the raw path in held */
     size_t path_len;
+    size_t query_at; /* of the raw query in held */
+    size_t query_len;
     int status; /* 0: not answered yet */
     bool open;
     bool head;        /* the method is HEAD */

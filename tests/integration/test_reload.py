@@ -223,6 +223,19 @@ def test_the_level_of_the_log(culvert):
     assert reload(c, text.format("info"))
 
 
+def test_the_file_and_the_format_of_the_log(culvert, tmp_path):
+    c = culvert("[route /x]\ntarget = echo:\n")
+    write(c, f"[log]\nfile = {tmp_path}/new.log\nformat = json\n[route /x]\ntarget = echo:\n")
+    c.signal(signal.SIGHUP)
+    wait_until(lambda: (tmp_path / "new.log").exists(), "the new file")
+    c.http().ask(path="/none")
+    wait_until(lambda: '"status":404' in (tmp_path / "new.log").read_text(), "the access line in JSON")
+    assert "status" not in c.log_text()
+    write(c, "[route /x]\ntarget = echo:\n")
+    c.signal(signal.SIGHUP)
+    c.wait_log("main reloaded")
+
+
 # ---- what does not ----
 
 

@@ -68,7 +68,8 @@ setup(void **state)
     close(fd);
     replace(world, "a: host:1\n");
     world->log_file = tmpfile();
-    world->log = log_open(fileno(world->log_file), LOG_LEVEL_DEBUG);
+    world->log =
+        log_open(&(struct log_options){.fd = fileno(world->log_file), .level = LOG_LEVEL_DEBUG});
     world->main_loop = loop_new(world->log, 0);
     world->loop = loop_new(world->log, 1);
     conf_report_init(&report, world->path);
