@@ -34,6 +34,7 @@ struct service_owner {
 struct service_port {
     int fd; /* borrowed; tells one port from another */
     bool tls;
+    bool proxy; /* connections begin with a PROXY header */
 };
 
 struct service_config {

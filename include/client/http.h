@@ -64,9 +64,10 @@ struct http_options {
     struct linger_set *lingers; /* closes connections gently */
     struct http_handler *handler;
     int fd;
-    SSL *ssl; /* NULL: plain */
-    const struct addr *peer;
-    uint64_t number;       /* names the connection in logs: "WORKER-NUMBER" */
+    SSL *ssl;                       /* NULL: plain */
+    const struct addr *peer;        /* the socket's, or who a PROXY header says it is */
+    const struct addr *destination; /* where that one connected to; NULL: to the socket's own end */
+    uint64_t number;                /* names the connection in logs: "WORKER-NUMBER" */
     double header_timeout; /* from here, or from the end of an answer, to a complete head */
     size_t header_max;
     bool log_access;
@@ -119,6 +120,15 @@ struct loop *exchange_loop(const struct exchange *exchange);
 /* "1-42": lives as long as the connection. */
 const char *exchange_name(const struct exchange *exchange);
 const struct addr *exchange_peer(const struct exchange *exchange);
+
+/* Whom the exchange is for: the peer, unless exchange_set_client() has told who is behind it. Logs
+ * name this one. */
+const struct addr *exchange_client(const struct exchange *exchange);
+/* Once, copied. */
+void exchange_set_client(struct exchange *exchange, const struct addr *client);
+/* Where the client has connected to; len 0 if it is not known. */
+void exchange_destination(const struct exchange *exchange, struct addr *destination);
+
 /* The connection ends after this answer, because culvert does: begin nothing long. */
 bool exchange_is_draining(const struct exchange *exchange);
 

@@ -22,7 +22,8 @@ struct exchange {
     const struct http1_request *request; /* while request() runs */
     struct conf *conf;                   /* a reference, with the route */
     const struct conf_route *route;
-    char *lines; /* added to the answer's head; NULL: none */
+    struct addr *client; /* who is behind the peer; NULL: nobody else */
+    char *lines;         /* added to the answer's head; NULL: none */
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
@@ -61,6 +62,7 @@ struct http {
     double header_timeout;
     double head_due;
     struct addr peer;
+    struct addr *destination; /* where the peer connected to; NULL: to our end of the socket */
     struct loop_deferred free_later;
     char name[32];
     bool log_access;

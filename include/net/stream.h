@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct addr;
 struct loop;
 struct stream;
 struct stream_owner;
@@ -58,11 +59,17 @@ struct stream *stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_ow
 /* Closes at once; what waits is dropped. NULL is fine. */
 void stream_close(struct stream *stream);
 
+/* Ends it without closing: returns the descriptor of a plain stream on which nothing waits. */
+int stream_detach(struct stream *stream);
+
 /* Another owner, e.g. when a request becomes a WebSocket. */
 void stream_set_owner(struct stream *stream, struct stream_owner *owner);
 
 /* Reads at most len bytes. Returns their number, or STREAM_END, STREAM_AGAIN, STREAM_BROKEN. */
 ssize_t stream_read(struct stream *stream, void *data, size_t len);
+
+/* The same, but the bytes stay to be read. Only for plain streams. */
+ssize_t stream_peek(struct stream *stream, void *data, size_t len);
 
 /* Whether readable() is called. Off is how a sender is slowed down. */
 void stream_want_read(struct stream *stream, bool on);
@@ -112,6 +119,9 @@ bool stream_read_over(const struct stream *stream);
 
 /* Moves a TLS handshake on: 1 done (always, for plain), 0 call again when readable(), -1 failed. */
 int stream_handshake(struct stream *stream);
+
+/* The address of our end; len 0 if the kernel does not tell. */
+void stream_local_addr(const struct stream *stream, struct addr *addr);
 
 /* Why it broke, in a few words; never NULL. Lives to the end of the turn in which the stream is
  * closed. */

@@ -2,9 +2,9 @@
 /*
  * target -- connects to a route's target, or to one of its map's, and makes its endpoint.
  *
- *      tcp, unix: dial ──────────────────→ endpoint
- *      tls:       dial → TLS handshake ──→ endpoint
- *      echo:      ───────────────────────→ endpoint
+ *      tcp, unix: dial → PROXY header, if wanted ──────────────────→ endpoint
+ *      tls:       dial → PROXY header, if wanted → TLS handshake ──→ endpoint
+ *      echo:      ─────────────────────────────────────────────────→ endpoint
  *
  * Thread:    on the loop's thread.
  * Lifetime:  target_open() to the callback or target_cancel(), whichever is first. The endpoint is
@@ -21,6 +21,7 @@ struct conf_route;
 struct conf_target;
 struct endpoint;
 struct loop;
+struct proxy_header;
 struct resolver;
 struct target_opening;
 struct target_owner;
@@ -45,6 +46,9 @@ struct target_options {
     const char *name;               /* of the connection, for the log; copied */
     /* The route's, or what a token stands for in its map. Borrowed until target_open() returns. */
     const struct conf_target *target;
+    /* Sent before anything else, in the version that the route wants; NULL: nothing is. Borrowed until
+     * target_open() returns. */
+    const struct proxy_header *proxy_header;
 };
 
 /* Returns NULL without memory, logged. */

@@ -136,6 +136,7 @@ make_config(const struct fleet *fleet, struct snapshot *snapshot, const struct l
     for (i = 0; i < n; i++) {
         ports[i].fd = listen_set_fd(listens, i, index);
         ports[i].tls = listen_set_conf(listens, i)->tls;
+        ports[i].proxy = listen_set_conf(listens, i)->proxy;
     }
     config->snapshot = snapshot;
     config->ports = ports;

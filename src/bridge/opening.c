@@ -13,6 +13,7 @@
 #include "client/websocket.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "proto/proxy_header.h"
 #include "proto/ws_handshake.h"
 #include "target/target.h"
 
@@ -85,7 +86,7 @@ join(struct opening *opening, struct endpoint *target)
     };
 
     snprintf(name, sizeof name, "%s", exchange_name(opening->exchange));
-    addr_text(exchange_peer(opening->exchange), peer);
+    addr_text(exchange_client(opening->exchange), peer);
     bridge.client = websocket_open(&client);
     if (bridge.client == NULL) {
         target->ops->close(target);
@@ -146,6 +147,23 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     return opening;
 }
 
+/* What a PROXY header to the target says. */
+static void
+describe_client(const struct exchange *exchange, struct proxy_header *header)
+{
+    const struct addr *client = exchange_client(exchange);
+    struct addr destination;
+
+    exchange_destination(exchange, &destination);
+    *header = (struct proxy_header){
+        .local = destination.len == 0,
+        .source = client->storage,
+        .source_len = client->len,
+        .destination = destination.storage,
+        .destination_len = destination.len,
+    };
+}
+
 void
 opening_start(const struct route_context *context, struct exchange *exchange,
               const struct conf_route *route, const struct ws_handshake *handshake,
@@ -161,7 +179,12 @@ opening_start(const struct route_context *context, struct exchange *exchange,
         .tls = context->snapshot->tls,
         .name = exchange_name(exchange),
     };
+    struct proxy_header header;
 
+    if (route->send_proxy != CONF_SEND_PROXY_NO) {
+        describe_client(exchange, &header);
+        target.proxy_header = &header;
+    }
     if (opening != NULL) {
         opening->chosen = chosen;
         opening->target = target_open(&target, &opening->target_owner);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bridge/route.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@
 #include "client/http.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "guard/networks.h"
 #include "guard/origin.h"
+#include "proto/forwarded.h"
 #include "proto/http1.h"
 #include "proto/ws_handshake.h"
 #include "target/files.h"
@@ -127,6 +130,35 @@ passes_query(struct exchange *exchange, const char *headers)
     return why == NULL;
 }
 
+static bool
+is_trusted(const struct route_context *context, const struct exchange *exchange)
+{
+    return networks_contain(context->snapshot->trusted,
+                            (const struct sockaddr *)&exchange_peer(exchange)->storage);
+}
+
+/* The host that the client has asked for, which a proxy may have replaced by another. Returns false
+ * if the proxy tells nonsense; answered then. */
+static bool
+asked_host(const struct route_context *context, struct exchange *exchange, struct span *host)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    struct span told;
+
+    *host = request->host;
+    if (!is_trusted(context, exchange))
+        return true;
+    switch (forwarded_host(request, &told)) {
+    case 1:
+        *host = told;
+        return true;
+    case 0:
+        return true;
+    }
+    exchange_error(exchange, 400, ROUTE_NO_CACHE, "X-Forwarded-Host is malformed");
+    return false;
+}
+
 /* Whether the page that asks may use the route; answered if not. */
 static bool
 passes_origin(const struct route_context *context, struct exchange *exchange,
@@ -135,8 +167,12 @@ passes_origin(const struct route_context *context, struct exchange *exchange,
     const struct http1_request *request = exchange_request(exchange);
     const struct origin_policy *policy =
         &context->snapshot->origins[route - context->snapshot->conf->routes];
-    enum origin_result result = origin_check(policy, request, request->host);
+    enum origin_result result;
+    struct span host;
 
+    if (!asked_host(context, exchange, &host))
+        return false;
+    result = origin_check(policy, request, host);
     if (result == ORIGIN_ALLOWED)
         cors_allow(exchange, policy);
     if (origin_passes(result))
@@ -221,6 +257,23 @@ serve(const struct route_context *context, struct exchange *exchange,
     stream_route(context, exchange, route);
 }
 
+/* Who is behind the proxies that are trusted, as they have said. */
+static void
+find_client(const struct route_context *context, struct exchange *exchange)
+{
+    const struct addr *peer = exchange_peer(exchange);
+    struct addr client = {.len = 0};
+
+    if (!is_trusted(context, exchange) ||
+        forwarded_client(exchange_request(exchange), &peer->storage, context->snapshot->trusted,
+                         networks_contain, &client.storage) == FORWARDED_PEER)
+        return;
+    client.len = client.storage.ss_family == AF_INET6  ? sizeof(struct sockaddr_in6)
+                 : client.storage.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+                                                       : peer->len;
+    exchange_set_client(exchange, &client);
+}
+
 void
 route_request(const struct route_context *context, struct exchange *exchange)
 {
@@ -229,6 +282,7 @@ route_request(const struct route_context *context, struct exchange *exchange)
     char host[HOST_MAX];
     char path[HTTP1_TARGET_MAX + 1];
 
+    find_client(context, exchange);
     if (request->method == HTTP1_OPTIONS && span_is(request->target, "*")) {
         tell_methods(exchange, ALLOW_FILES);
         return;

@@ -12,9 +12,11 @@
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
+#include "client/proxied.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "guard/networks.h"
 #include "net/linger.h"
 #include "net/listener.h"
 #include "net/resolver.h"
@@ -29,6 +31,7 @@ struct port {
     struct service *service;
     int fd;
     bool tls;
+    bool proxy;
     bool kept; /* by the configuration that is being put into force */
 };
 
@@ -47,6 +50,8 @@ struct service {
     struct snapshot *snapshot;
     struct service_owner *owner;
     struct linger_set lingers;
+    struct proxied_owner proxied_owner;
+    struct proxied_set proxieds;
     struct http_set https;
     struct bridge_set bridges;
     uint64_t n_accepted; /* numbers the connections */
@@ -85,14 +90,16 @@ on_has_room(struct listener_owner *owner)
 {
     const struct service *service = container_of(owner, struct port, owner)->service;
 
-    return loop_sockets(service->loop) + service->https.n_members + 2 <= service->sockets_max;
+    return loop_sockets(service->loop) + service->proxieds.n_members + service->https.n_members +
+               2 <=
+           service->sockets_max;
 }
 
+/* Takes fd. */
 static void
-on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
+serve(struct service *service, int fd, bool tls, const struct addr *peer,
+      const struct addr *destination)
 {
-    struct port *port = container_of(owner, struct port, owner);
-    struct service *service = port->service;
     const struct conf *conf = service->snapshot->conf;
     struct http_options options = {
         .loop = service->loop,
@@ -101,6 +108,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
         .handler = &service->handler,
         .fd = fd,
         .peer = peer,
+        .destination = destination,
         .number = ++service->n_accepted,
         .header_timeout = conf->header_timeout,
         .header_max = conf->header_max,
@@ -108,7 +116,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
         .draining = service->state != SERVING,
     };
 
-    if (port->tls) {
+    if (tls) {
         options.ssl = tls_accept(service->snapshot->tls);
         if (options.ssl == NULL) {
             log_error(loop_log(service->loop), "service", "out of memory for TLS");
@@ -118,6 +126,43 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
     }
     /* Without memory this connection is lost, which is logged; the others go on. */
     (void)http_accept(&options);
+}
+
+static void
+on_proxied(struct proxied_owner *owner, const struct proxied *proxied)
+{
+    struct service *service = container_of(owner, struct service, proxied_owner);
+
+    serve(service, proxied->fd, proxied->tls, &proxied->peer,
+          proxied->destination.len > 0 ? &proxied->destination : NULL);
+}
+
+/* Anybody could send a PROXY header: only those that are trusted are listened to. */
+static void
+serve_proxied(struct service *service, int fd, bool tls, const struct addr *peer)
+{
+    char text[ADDR_TEXT];
+
+    if (networks_contain(service->snapshot->trusted, (const struct sockaddr *)&peer->storage)) {
+        proxied_start(&service->proxieds, fd, peer, tls, service->snapshot->conf->header_timeout,
+                      &service->proxied_owner);
+        return;
+    }
+    addr_text(peer, text);
+    log_info(loop_log(service->loop), "listener",
+             "closed: %s is not among trusted_proxies, and this address is for them", text);
+    close(fd);
+}
+
+static void
+on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
+{
+    struct port *port = container_of(owner, struct port, owner);
+
+    if (port->proxy)
+        serve_proxied(port->service, fd, port->tls, peer);
+    else
+        serve(port->service, fd, port->tls, peer, NULL);
 }
 
 /* ---- ports ---- */
@@ -202,6 +247,7 @@ set_ports(struct service *service, const struct service_port *ports, size_t n)
             continue;
         }
         port->tls = ports[i].tls;
+        port->proxy = ports[i].proxy;
         port->kept = true;
     }
     close_ports(service, true, false);
@@ -213,12 +259,14 @@ set_ports(struct service *service, const struct service_port *ports, size_t n)
 static size_t
 open_connections(const struct service *service)
 {
-    return service->https.n_members + service->bridges.n_members + service->lingers.n_members;
+    return service->proxieds.n_members + service->https.n_members + service->bridges.n_members +
+           service->lingers.n_members;
 }
 
 static void
 close_all(struct service *service)
 {
+    proxied_close_all(&service->proxieds);
     http_close_all(&service->https);
     bridge_close_all(&service->bridges);
     linger_close_all(&service->lingers);
@@ -280,6 +328,7 @@ service_stop(struct service *service, bool at_once)
         service->state = STOPPING;
         service->stop_by = now + conf_longest_close_timeout(service->snapshot->conf);
         close_ports(service, true, true);
+        proxied_close_all(&service->proxieds);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, "server is stopping");
     }
@@ -321,6 +370,8 @@ service_new(const struct service_options *options)
     service->snapshot = snapshot_ref(options->config.snapshot);
     list_init(&service->ports);
     linger_init(&service->lingers, service->loop);
+    service->proxied_owner.ready = on_proxied;
+    proxied_set_init(&service->proxieds, service->loop);
     http_set_init(&service->https);
     bridge_set_init(&service->bridges);
     drain_init(&service->drain, service->loop, &service->bridges);

@@ -94,6 +94,34 @@ exchange_peer(const struct exchange *exchange)
     return &exchange_connection(exchange)->peer;
 }
 
+const struct addr *
+exchange_client(const struct exchange *exchange)
+{
+    return exchange->client != NULL ? exchange->client : exchange_peer(exchange);
+}
+
+void
+exchange_set_client(struct exchange *exchange, const struct addr *client)
+{
+    assert(exchange->client == NULL);
+    exchange->client = malloc(sizeof *client);
+    if (exchange->client != NULL)
+        *exchange->client = *client;
+    else
+        log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+}
+
+void
+exchange_destination(const struct exchange *exchange, struct addr *destination)
+{
+    const struct http *http = exchange_connection(exchange);
+
+    if (http->destination != NULL)
+        *destination = *http->destination;
+    else
+        stream_local_addr(http->stream, destination);
+}
+
 void
 exchange_set_route(struct exchange *exchange, struct conf *conf, const struct conf_route *route)
 {

@@ -34,6 +34,7 @@ free_http(struct loop_deferred *deferred)
     struct http *http = container_of(deferred, struct http, free_later);
 
     free(http->held);
+    free(http->destination);
     free(http);
 }
 
@@ -84,7 +85,7 @@ log_exchange(struct http *http)
     char path[512] = "-";
     char query[512] = "";
 
-    addr_text(&http->peer, client);
+    addr_text(exchange_client(exchange), client);
     if (exchange->path_len > 0) {
         snprintf(method, sizeof method, "%.*s", (int)exchange->method_len,
                  http->held + exchange->method_at);
@@ -121,6 +122,8 @@ http_close_exchange(struct http *http)
     http->exchange.route = NULL;
     free(http->exchange.lines);
     http->exchange.lines = NULL;
+    free(http->exchange.client);
+    http->exchange.client = NULL;
     conf_unref(http->exchange.conf);
     http->exchange.conf = NULL;
 }
@@ -403,13 +406,25 @@ http_set_init(struct http_set *set)
     set->n_members = set->n_open = 0;
 }
 
+static int
+keep_destination(struct http *http, const struct addr *destination)
+{
+    if (destination == NULL)
+        return 0;
+    http->destination = malloc(sizeof *destination);
+    if (http->destination == NULL)
+        return -1;
+    *http->destination = *destination;
+    return 0;
+}
+
 int
 http_accept(const struct http_options *options)
 {
     static const struct stream_events events = {on_readable, on_progress};
     struct http *http = calloc(1, sizeof *http);
 
-    if (http != NULL) {
+    if (http != NULL && keep_destination(http, options->destination) == 0) {
         http->stream_owner.events = &events;
         http->stream = stream_open(options->loop, options->fd, options->ssl, &http->stream_owner);
     }
@@ -417,6 +432,8 @@ http_accept(const struct http_options *options)
         log_error(loop_log(options->loop), "http", "out of memory");
         tls_free(options->ssl);
         close(options->fd);
+        if (http != NULL)
+            free(http->destination);
         free(http);
         return -1;
     }

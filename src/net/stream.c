@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "event/loop.h"
+#include "net/addr.h"
 #include "net/stream_tls.h"
 #include "net/tls.h"
 
@@ -333,12 +334,20 @@ stream_flushed(const struct stream *stream)
     return !something_to_send(stream);
 }
 
+void
+stream_local_addr(const struct stream *stream, struct addr *addr)
+{
+    addr->len = sizeof addr->storage;
+    if (getsockname(stream->io.fd, (struct sockaddr *)&addr->storage, &addr->len) != 0)
+        addr->len = 0;
+}
+
 /* ---- reading ---- */
 
 static ssize_t
-plain_read(struct stream *stream, void *data, size_t len)
+plain_read(struct stream *stream, void *data, size_t len, int flags)
 {
-    ssize_t n = recv(stream->io.fd, data, len, 0);
+    ssize_t n = recv(stream->io.fd, data, len, flags);
 
     if (n > 0)
         return n;
@@ -370,7 +379,7 @@ stream_read(struct stream *stream, void *data, size_t len)
     assert(len > 0);
     if (stream->read_over)
         return STREAM_AGAIN;
-    n = stream->ssl != NULL ? tls_read(stream, data, len) : plain_read(stream, data, len);
+    n = stream->ssl != NULL ? tls_read(stream, data, len) : plain_read(stream, data, len, 0);
     if (n == STREAM_END || n == STREAM_BROKEN) {
         stream->read_over = true;
         if (n == STREAM_BROKEN && !stream->write_over)
@@ -379,6 +388,13 @@ stream_read(struct stream *stream, void *data, size_t len)
     if (n <= 0)
         watch(stream);
     return n;
+}
+
+ssize_t
+stream_peek(struct stream *stream, void *data, size_t len)
+{
+    assert(stream->ssl == NULL && len > 0);
+    return plain_read(stream, data, len, MSG_PEEK);
 }
 
 void
@@ -474,20 +490,35 @@ free_stream(struct loop_deferred *deferred)
     free(stream);
 }
 
-void
-stream_close(struct stream *stream)
+/* All but the descriptor. */
+static void
+release(struct stream *stream)
 {
-    if (stream == NULL || stream->closed)
-        return;
     stream->closed = true;
     stream->want_read = false;
     ev_io_stop(loop_ev(stream->loop), &stream->io);
     buf_clear(&stream->out, loop_pool(stream->loop));
     tls_free(stream->ssl);
     stream->ssl = NULL;
-    close(stream->io.fd);
     loop_count_socket(stream->loop, -1);
     loop_defer(stream->loop, &stream->free_later, free_stream);
+}
+
+void
+stream_close(struct stream *stream)
+{
+    if (stream == NULL || stream->closed)
+        return;
+    release(stream);
+    close(stream->io.fd);
+}
+
+int
+stream_detach(struct stream *stream)
+{
+    assert(stream->ssl == NULL && buf_len(&stream->out) == 0 && !stream->closed);
+    release(stream);
+    return stream->io.fd;
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/list.h"
@@ -13,6 +14,7 @@
 #include "event/timer.h"
 #include "net/stream.h"
 #include "net/tls.h"
+#include "proto/proxy_header.h"
 #include "target/echo.h"
 #include "target/tcp.h"
 
@@ -26,14 +28,19 @@ struct target_opening {
     struct stream_owner stream_owner;
     struct stream *stream; /* while its TLS handshake runs */
     struct timer timer;    /* of the handshake; for echo, the callback's own turn */
-    double due;            /* connect_timeout is for name, connection and handshake together */
+    uint8_t *header;       /* the PROXY header; NULL: none is sent */
+    size_t header_len;
+    double due; /* connect_timeout is for name, connection and handshake together */
     struct loop_deferred free_later;
 };
 
 static void
 free_opening(struct loop_deferred *deferred)
 {
-    free(container_of(deferred, struct target_opening, free_later));
+    struct target_opening *opening = container_of(deferred, struct target_opening, free_later);
+
+    free(opening->header);
+    free(opening);
 }
 
 void
@@ -103,6 +110,14 @@ on_handshake_timeout(struct timer *timer)
          "no TLS handshake in time");
 }
 
+/* The first bytes on a fresh socket, whose buffer is empty: all are taken at once. */
+static bool
+send_header(const struct target_opening *opening, int fd)
+{
+    return opening->header == NULL || send(fd, opening->header, opening->header_len,
+                                           MSG_NOSIGNAL) == (ssize_t)opening->header_len;
+}
+
 static void
 on_dialled(struct dial_owner *owner, enum dial_result result, int fd, const char *why)
 {
@@ -112,6 +127,11 @@ on_dialled(struct dial_owner *owner, enum dial_result result, int fd, const char
     opening->dial = NULL;
     if (result != DIAL_OK) {
         fail(opening, result, why);
+        return;
+    }
+    if (!send_header(opening, fd)) {
+        close(fd);
+        fail(opening, DIAL_FAILED, "the PROXY header cannot be sent");
         return;
     }
     opening->stream_owner.events = &events;
@@ -144,6 +164,23 @@ on_echo_turn(struct timer *timer)
 }
 
 static int
+make_header(struct target_opening *opening, const struct target_options *options)
+{
+    if (options->proxy_header == NULL)
+        return 0;
+    opening->header = malloc(PROXY_HEADER_V2_MAX);
+    if (opening->header == NULL) {
+        log_error(loop_log(options->loop), options->name, "out of memory");
+        return -1;
+    }
+    if (options->route->send_proxy == CONF_SEND_PROXY_V1)
+        opening->header_len = proxy_header_build_v1(options->proxy_header, (char *)opening->header);
+    else
+        opening->header_len = proxy_header_build_v2(options->proxy_header, opening->header);
+    return 0;
+}
+
+static int
 start_dial(struct target_opening *opening, const struct target_options *options)
 {
     const struct conf_target *target = options->target;
@@ -157,6 +194,8 @@ start_dial(struct target_opening *opening, const struct target_options *options)
     };
 
     timer_init(&opening->timer, options->loop, on_handshake_timeout);
+    if (make_header(opening, options) != 0)
+        return -1;
     if (target->kind == CONF_TARGET_TLS) {
         opening->ssl = options->route->target.kind == CONF_TARGET_MAP
                            ? tls_connect_to(options->tls, options->route_index, target->host)
