@@ -25,6 +25,7 @@
 #include "event/loop.h"
 #include "event/signals.h"
 #include "event/worker.h"
+#include "guard/limits.h"
 #include "net/listener.h"
 
 enum status {
@@ -51,7 +52,8 @@ struct culvert {
     struct signals_owner signals_owner;
     struct log *log;
     struct snapshot *snapshot;
-    struct loop *loop; /* main's */
+    struct limits *limits; /* of all workers, whatever the snapshot */
+    struct loop *loop;     /* main's */
     struct signals *signals;
     struct listen_socket *sockets;
     size_t n_sockets;
@@ -242,6 +244,7 @@ make_crew(struct culvert *culvert, struct crew *crew, unsigned id)
         .n_ports = culvert->n_sockets,
         .owner = &crew->owner,
         .sockets_max = sockets_of_a_worker(culvert),
+        .limits = culvert->limits,
     };
     size_t i;
 
@@ -364,6 +367,7 @@ take_down(struct culvert *culvert)
         loop_free(culvert->crews[i].loop);
     }
     stats_deinit(&culvert->stats);
+    limits_free(culvert->limits);
     loop_free(culvert->loop);
     while (culvert->n_sockets > 0)
         listen_socket_close(&culvert->sockets[--culvert->n_sockets]);
@@ -380,6 +384,11 @@ start(struct culvert *culvert)
     culvert->loop = loop_new(culvert->log, 0);
     if (culvert->loop == NULL)
         return -1;
+    culvert->limits = limits_new();
+    if (culvert->limits == NULL) {
+        log_error(culvert->log, "main", "out of memory");
+        return -1;
+    }
     culvert->signals_owner.caught = on_signal;
     culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
     if (culvert->signals == NULL || open_sockets(culvert) != 0 || start_crews(culvert) != 0)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct limits;
 struct loop;
 struct service;
 struct service_owner;
@@ -33,7 +34,9 @@ struct service_options {
     struct snapshot *snapshot; /* a reference is taken */
     const struct service_port *ports;
     size_t n_ports;
-    size_t sockets_max; /* for clients and targets: over it no more clients are accepted */
+    size_t sockets_max;    /* for clients and targets: over it a client is accepted for a half-open
+                           one that is closed, and not if there is none */
+    struct limits *limits; /* of all workers; borrowed */
     struct service_owner *owner;
 };
 

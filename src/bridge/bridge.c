@@ -23,6 +23,7 @@
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "guard/limits.h"
 
 enum side {
     CLIENT,
@@ -42,6 +43,7 @@ struct bridge {
     struct snapshot *snapshot;
     const struct conf_route *route;
     struct bridge_set *set;
+    struct limits_pass pass;
     struct list link;
     struct timer idle;
     enum ender ended_by;
@@ -110,6 +112,7 @@ end(struct bridge *bridge)
     timer_deinit(&bridge->idle);
     list_remove(&bridge->link);
     bridge->set->n_members--;
+    limits_leave(&bridge->pass);
     loop_defer(bridge->loop, &bridge->free_later, free_bridge);
 }
 
@@ -275,6 +278,8 @@ make(const struct bridge_options *options)
     bridge->snapshot = snapshot_ref(options->snapshot);
     bridge->transport = options->transport;
     bridge->began = bridge->active = loop_now(options->loop);
+    bridge->pass = *options->pass;
+    *options->pass = (struct limits_pass){NULL, NULL};
     return bridge;
 }
 

@@ -13,8 +13,11 @@
 #include "client/websocket.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "guard/limits.h"
 #include "proto/ws_handshake.h"
 #include "target/target.h"
+
+#define RETRY_LATER "Retry-After: 5\r\n" /* seconds: places do not become free every moment */
 
 struct opening {
     struct exchange_owner exchange_owner;
@@ -25,6 +28,7 @@ struct opening {
     const struct conf_route *route;
     struct ws_handshake handshake;
     struct route_context context; /* its snapshot is ours */
+    struct limits_pass pass;
     struct loop_deferred free_later;
 };
 
@@ -40,6 +44,7 @@ free_opening(struct loop_deferred *deferred)
 static void
 release(struct opening *opening)
 {
+    limits_leave(&opening->pass); /* if the bridge has not taken it */
     loop_defer(opening->context.loop, &opening->free_later, free_opening);
 }
 
@@ -70,6 +75,7 @@ join(struct opening *opening, struct endpoint *target)
         .snapshot = opening->snapshot,
         .route = opening->route,
         .target = target,
+        .pass = &opening->pass,
         .name = name,
         .peer = peer,
         .transport = "websocket",
@@ -98,6 +104,8 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     struct log *log = loop_log(opening->context.loop);
 
     opening->target = NULL;
+    if (result != DIAL_OK)
+        limits_leave(&opening->pass); /* before the client knows, who may try again at once */
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
         exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
@@ -137,6 +145,38 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     return opening;
 }
 
+/* Whose connection it is. */
+static const struct sockaddr *
+client_address(const struct exchange *exchange)
+{
+    return (const struct sockaddr *)&exchange_peer(exchange)->storage;
+}
+
+/* Returns whether there is a place for it; answered if not. */
+static bool
+enter(struct opening *opening)
+{
+    const struct conf_route *route = opening->route;
+    struct exchange *exchange = opening->exchange;
+    struct limits_rule rule = {
+        .route = route->name,
+        .max_connections = opening->snapshot->conf->max_connections,
+        .connections_max = route->connections_max,
+        .connections_per_ip = route->connections_per_ip,
+    };
+    enum limits_result result =
+        limits_enter(opening->context.limits, &rule, client_address(exchange), &opening->pass);
+
+    if (result == LIMITS_OK)
+        return true;
+    log_info(loop_log(opening->context.loop), exchange_name(exchange), "route %s: refused: %s",
+             route->name, limits_reason(result));
+    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
+    exchange_error(exchange, result == LIMITS_ADDRESS_FULL ? 429 : 503, RETRY_LATER ROUTE_NO_CACHE,
+                   limits_reason(result));
+    return false;
+}
+
 void
 opening_start(const struct route_context *context, struct exchange *exchange,
               const struct conf_route *route, const struct ws_handshake *handshake)
@@ -151,6 +191,10 @@ opening_start(const struct route_context *context, struct exchange *exchange,
         .name = exchange_name(exchange),
     };
 
+    if (opening != NULL && !enter(opening)) {
+        release(opening);
+        return;
+    }
     if (opening != NULL)
         opening->target = target_open(&target, &opening->target_owner);
     if (opening == NULL || opening->target == NULL) {

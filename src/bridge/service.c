@@ -36,6 +36,7 @@ struct service {
     struct linger_set lingers;
     struct http_set https;
     struct bridge_set bridges;
+    struct limits *limits;
     uint64_t n_accepted; /* numbers the connections */
     size_t sockets_max;  /* this worker's share of the descriptors */
     struct timer stop_timer;
@@ -55,6 +56,7 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .resolver = service->resolver,
         .lingers = &service->lingers,
         .bridges = &service->bridges,
+        .limits = service->limits,
         .snapshot = service->snapshot,
     };
 
@@ -63,11 +65,43 @@ on_request(struct http_handler *handler, struct exchange *exchange)
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
 static bool
+has_room(const struct service *service)
+{
+    return loop_sockets(service->loop) + service->https.n_members + 2 <= service->sockets_max;
+}
+
+static bool
+evict(struct service *service)
+{
+    return half_open_evict(&service->https.half_open, "descriptors are short");
+}
+
+/* Those who hold descriptors without asking for anything make room for who comes. */
+static bool
 on_has_room(struct listener_owner *owner)
 {
-    const struct service *service = container_of(owner, struct port, owner)->service;
+    struct service *service = container_of(owner, struct port, owner)->service;
+    size_t looks = service->https.half_open.n_waiting;
 
-    return loop_sockets(service->loop) + service->https.n_members + 2 <= service->sockets_max;
+    while (!has_room(service))
+        if (looks-- == 0 || !evict(service))
+            return false;
+    return true;
+}
+
+static bool
+on_make_room(struct listener_owner *owner)
+{
+    return evict(container_of(owner, struct port, owner)->service);
+}
+
+/* A worker's share. */
+static size_t
+half_open_max(const struct conf *conf)
+{
+    unsigned share = conf->half_open_max / conf->workers;
+
+    return share > 0 ? share : 1;
 }
 
 static void
@@ -226,6 +260,7 @@ start_listening(struct service *service, const struct service_options *options)
         struct port *port = &service->ports[i];
 
         port->owner.has_room = on_has_room;
+        port->owner.make_room = on_make_room;
         port->owner.accepted = on_accepted;
         port->service = service;
         port->tls = options->ports[i].tls;
@@ -251,9 +286,11 @@ service_new(const struct service_options *options)
     service->loop = options->loop;
     service->owner = options->owner;
     service->sockets_max = options->sockets_max;
+    service->limits = options->limits;
     service->snapshot = snapshot_ref(options->snapshot);
     linger_init(&service->lingers, service->loop);
-    http_set_init(&service->https);
+    http_set_init(&service->https, service->loop);
+    service->https.half_open.max = half_open_max(service->snapshot->conf);
     bridge_set_init(&service->bridges);
     timer_init(&service->stop_timer, service->loop, on_stop_timer);
     service->resolver = resolver_new(service->loop, NULL);
@@ -271,6 +308,7 @@ service_free(struct service *service)
         return;
     stop_listening(service);
     close_all(service);
+    http_set_deinit(&service->https);
     timer_deinit(&service->stop_timer);
     resolver_free(service->resolver);
     snapshot_unref(service->snapshot);
