@@ -29,6 +29,7 @@
 #include "event/loop.h"
 #include "event/signals.h"
 #include "event/timer.h"
+#include "guard/limits.h"
 #include "net/addr.h"
 #include "net/listen_set.h"
 
@@ -62,7 +63,8 @@ struct culvert {
     struct fleet_owner fleet_owner;
     const struct arguments *arguments;
     struct log *log;
-    struct loop *loop; /* main's */
+    struct loop *loop;     /* main's */
+    struct limits *limits; /* of all workers, whatever the configuration */
     struct signals *signals;
     struct fleet *fleet;
     struct timer deadline; /* of the drain */
@@ -440,9 +442,13 @@ start(struct culvert *culvert, struct snapshot *snapshot)
     culvert->signals_owner.caught = on_signal;
     culvert->fleet_owner = (struct fleet_owner){on_configured, on_drained, on_stopped};
     culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
-    if (culvert->signals == NULL)
+    culvert->limits = limits_new();
+    if (culvert->limits == NULL)
+        log_error(culvert->log, "main", "out of memory");
+    if (culvert->signals == NULL || culvert->limits == NULL)
         return -1;
     options.loop = culvert->loop;
+    options.limits = culvert->limits;
     culvert->fleet = fleet_start(&options);
     if (culvert->fleet == NULL)
         return -1;
@@ -455,6 +461,7 @@ take_down(struct culvert *culvert)
     block_signals();
     signals_stop(culvert->signals);
     fleet_free(culvert->fleet);
+    limits_free(culvert->limits);
     stats_deinit(&culvert->stats);
     timer_deinit(&culvert->deadline);
     loop_free(culvert->loop);

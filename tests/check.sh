@@ -56,7 +56,8 @@ if build asan binary units; then
     part integration with build/asan/culvert run_pytest integration tests/integration
 fi
 part fuzz run_script fuzz tests/fuzz/run.sh 0
-if build tsan binary build/tsan/unit/test_loop build/tsan/unit/test_log; then
+if build tsan binary build/tsan/unit/test_loop build/tsan/unit/test_log \
+        build/tsan/unit/test_limits; then
     part tsan run_script tsan tests/tsan.sh
 fi
 if build release binary; then

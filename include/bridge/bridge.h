@@ -21,6 +21,7 @@
 
 struct conf_route;
 struct endpoint;
+struct limits_pass;
 struct loop;
 struct snapshot;
 
@@ -39,9 +40,10 @@ struct bridge_options {
     const struct conf_route *route; /* of that snapshot */
     struct endpoint *client;
     struct endpoint *target;
-    const char *name;      /* of the connection; copied */
-    const char *peer;      /* the client's address; copied */
-    const char *transport; /* "websocket"; static */
+    struct limits_pass *pass; /* taken, if the bridge starts; given back at its end */
+    const char *name;         /* of the connection; copied */
+    const char *peer;         /* the client's address; copied */
+    const char *transport;    /* "websocket"; static */
     /* Where to, for the access line; copied. */
     const char *target_name;
 };

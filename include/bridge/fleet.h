@@ -17,6 +17,7 @@
 
 struct fleet;
 struct fleet_owner;
+struct limits;
 struct listen_set;
 struct loop;
 struct service;
@@ -35,6 +36,7 @@ struct fleet_owner {
 struct fleet_options {
     struct loop *loop;         /* main's */
     struct snapshot *snapshot; /* a reference is taken */
+    struct limits *limits;     /* borrowed */
     struct fleet_owner *owner;
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * opening -- a WebSocket whose target is being connected: the 101 waits for it, so that a refused
- * or slow target is a 502 or 504 that a load balancer can see.
+ * or slow target is a 502 or 504 that a load balancer can see. The target of one that is over a
+ * limit (guard/limits.h) never hears of it.
  *
  * Thread:    on the loop's thread.
  * Lifetime:  opening_start() until the exchange is answered or the client has gone.

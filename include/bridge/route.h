@@ -4,10 +4,10 @@
  *
  *      request → host and path → files? ─────────────────────→ files_serve
  *                                │
- *                                └ WebSocket? → handshake checked → target connected → 101 → bridge
- *                                       │                │             │
- *                                       400, 426 …       │             502, 504
- *                                                        map: → token → target, or 404
+ *                                └ WebSocket? → handshake → limits → target connected → 101 → bridge
+ *                                                 │           │          │
+ *                                                 400, 426 …  503, 429   502, 504
+ *                                                map: → token → target, or 404, before the limits
  *
  * Thread:    on the loop's thread.
  */
@@ -16,6 +16,7 @@
 
 struct bridge_set;
 struct exchange;
+struct limits;
 struct linger_set;
 struct loop;
 struct resolver;
@@ -24,12 +25,13 @@ struct snapshot;
 /* On every answer of a stream route: nobody between us and the client may keep it or change it. */
 #define ROUTE_NO_CACHE "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
 
-/* What answering takes, of one worker. Borrowed. */
+/* What answering takes, of one worker but for the limits. Borrowed. */
 struct route_context {
     struct loop *loop;
     struct resolver *resolver;
     struct linger_set *lingers;
     struct bridge_set *bridges;
+    struct limits *limits;
     struct snapshot *snapshot; /* the current one */
     struct loop *main_loop;    /* main's: where maps are read */
 };

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct limits;
 struct loop;
 struct service;
 struct service_owner;
@@ -41,12 +42,15 @@ struct service_config {
     struct snapshot *snapshot; /* a reference is taken */
     const struct service_port *ports;
     size_t n_ports;
-    size_t sockets_max; /* for clients and targets: over it no more clients are accepted */
+    size_t sockets_max;   /* for clients and targets: over it a client is accepted for a half-open
+                             one that is closed, and not if there is none */
+    size_t half_open_max; /* a worker's share */
 };
 
 struct service_options {
     struct loop *loop;
     struct loop *main_loop; /* main's, for what would hold a worker up */
+    struct limits *limits;  /* of all workers; borrowed */
     struct service_config config;
     struct service_owner *owner;
 };

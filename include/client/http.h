@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "client/half_open.h"
 #include "net/addr.h"
 #include "proto/http1.h"
 
@@ -56,6 +57,7 @@ struct http_set {
     struct list members;
     size_t n_members;
     size_t n_open; /* with an exchange that is not answered yet, or whose answer is on its way */
+    struct half_open half_open; /* of the members; its max is the owner's to set */
 };
 
 struct http_options {
@@ -74,9 +76,11 @@ struct http_options {
     bool draining; /* as after http_drain_all() */
 };
 
-void http_set_init(struct http_set *set);
+void http_set_init(struct http_set *set, struct loop *loop);
+void http_set_deinit(struct http_set *set);
 
-/* Takes fd and ssl in any case. Returns 0, or -1 without memory, logged. */
+/* Takes fd and ssl in any case. If there are half_open.max half-open clients already, the longest
+ * waiting is closed. Returns 0, or -1 without memory, logged. */
 int http_accept(const struct http_options *options);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * http_connection -- what http.c (reading requests) and exchange.c (answering them) share. Nobody
- * else includes it.
+ * http_connection -- what http.c (reading requests), exchange.c (answering them) and half_open.c
+ * (waiting for them) share. Nobody else includes it.
  *
  *      held:  | head of the open exchange | what the client sent behind it |
  *             0                       head_len                          held_len
@@ -47,6 +47,7 @@ struct exchange {
 struct http {
     struct stream_owner stream_owner;
     struct list link;
+    struct list waiting; /* in the set's half_open; empty: not waiting for a head */
     struct loop *loop;
     struct http_set *set;
     struct linger_set *lingers;
@@ -81,6 +82,12 @@ void http_close_exchange(struct http *http);
 
 /* Derives the next deadline from the state. */
 void http_arm(struct http *http);
+
+/* Reads what has come, as if the loop had said so. */
+void http_read(struct http *http);
+
+/* Ends a connection that has no exchange open, at once: its descriptor is free. */
+void http_drop(struct http *http);
 
 /* Ends the connection without further words; the stream, if it is still here, is closed. */
 void http_end(struct http *http);

@@ -7,8 +7,8 @@
  *
  * Thread:    sockets are opened and closed by main; a listener belongs to its loop's thread.
  * Ownership: a listener borrows its descriptor.
- * Errors:    without descriptors or memory, accepting pauses for LISTENER_PAUSE seconds instead of
- *            spinning; one warning says so.
+ * Errors:    without memory, or without descriptors of which the owner can give up none, accepting
+ *            pauses for LISTENER_PAUSE seconds instead of spinning; one warning says so.
  */
 #ifndef CULVERT_NET_LISTENER_H
 #define CULVERT_NET_LISTENER_H
@@ -52,9 +52,11 @@ void listen_socket_close(struct listen_socket *socket);
 /* ---- a worker's side ---- */
 
 struct listener_owner {
-    /* Asked before each accept: whether there is room for one more. If not, connections wait in
-     * the kernel. */
+    /* Asked before each accept: whether there is room for one more; the owner may make some. If
+     * not, connections wait in the kernel. */
     bool (*has_room)(struct listener_owner *owner);
+    /* The kernel had no descriptor left: whether the owner has closed one. */
+    bool (*make_room)(struct listener_owner *owner);
     /* fd is the callee's: non-blocking, close-on-exec, TCP_NODELAY where it is TCP. */
     void (*accepted)(struct listener_owner *owner, int fd, const struct addr *peer);
 };

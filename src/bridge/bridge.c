@@ -23,6 +23,7 @@
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "guard/limits.h"
 
 enum side {
     CLIENT,
@@ -43,6 +44,7 @@ struct bridge {
     struct snapshot *snapshot;
     const struct conf_route *route;
     struct bridge_set *set;
+    struct limits_pass pass;
     struct list link;
     struct timer idle;
     enum ender ended_by;
@@ -113,6 +115,7 @@ end(struct bridge *bridge)
     list_remove(&bridge->link);
     bridge->set->n_members--;
     bridge->set->n_leaving -= bridge->leaving;
+    limits_leave(&bridge->pass);
     loop_defer(bridge->loop, &bridge->free_later, free_bridge);
 }
 
@@ -282,6 +285,8 @@ make(const struct bridge_options *options)
     bridge->snapshot = snapshot_ref(options->snapshot);
     bridge->transport = options->transport;
     bridge->began = bridge->active = loop_now(options->loop);
+    bridge->pass = *options->pass;
+    *options->pass = (struct limits_pass){NULL, NULL};
     return bridge;
 }
 

@@ -29,6 +29,7 @@ struct crew {
 
 struct fleet {
     struct loop *loop; /* main's */
+    struct limits *limits;
     struct fleet_owner *owner;
     struct fleet_owner nobody; /* in its place while the fleet is being freed */
     struct snapshot *snapshot;
@@ -121,6 +122,13 @@ sockets_of_a_worker(unsigned n_workers, size_t n_listens)
     return limit.rlim_cur > own ? (limit.rlim_cur - own) / n_workers : 0;
 }
 
+/* A worker's part of what the process may have. */
+static size_t
+share_of(unsigned whole, unsigned n_workers)
+{
+    return whole > n_workers ? whole / n_workers : 1;
+}
+
 /* What worker `index` serves by. Returns the ports in it, for the caller to free; NULL without
  * memory. */
 static struct service_port *
@@ -141,6 +149,7 @@ make_config(const struct fleet *fleet, struct snapshot *snapshot, const struct l
     config->snapshot = snapshot;
     config->ports = ports;
     config->n_ports = n;
+    config->half_open_max = share_of(snapshot->conf->half_open_max, fleet->n);
     config->sockets_max = sockets_of_a_worker(fleet->n, n);
     return ports;
 }
@@ -256,7 +265,8 @@ fleet_stop(struct fleet *fleet, bool at_once)
 static int
 make_crew(struct fleet *fleet, struct crew *crew, unsigned index)
 {
-    struct service_options options = {.owner = &crew->owner, .main_loop = fleet->loop};
+    struct service_options options = {
+        .owner = &crew->owner, .main_loop = fleet->loop, .limits = fleet->limits};
     struct service_port *ports;
 
     crew->fleet = fleet;
@@ -301,6 +311,7 @@ fleet_start(const struct fleet_options *options)
     }
     fleet->loop = options->loop;
     fleet->owner = options->owner;
+    fleet->limits = options->limits;
     fleet->snapshot = snapshot_ref(options->snapshot);
     fleet->n = conf->workers;
     fleet->listens = listen_set_open(conf, fleet->n, NULL, loop_log(fleet->loop));

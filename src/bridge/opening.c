@@ -13,9 +13,12 @@
 #include "client/websocket.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "guard/limits.h"
 #include "proto/proxy_header.h"
 #include "proto/ws_handshake.h"
 #include "target/target.h"
+
+#define RETRY_LATER "Retry-After: 5\r\n" /* seconds: places do not become free every moment */
 
 struct opening {
     struct exchange_owner exchange_owner;
@@ -27,6 +30,7 @@ struct opening {
     struct conf_target *chosen; /* ours to free; NULL: the route's own target */
     struct ws_handshake handshake;
     struct route_context context; /* its snapshot is ours */
+    struct limits_pass pass;
     struct loop_deferred free_later;
 };
 
@@ -49,6 +53,7 @@ target_of(const struct opening *opening)
 static void
 release(struct opening *opening)
 {
+    limits_leave(&opening->pass); /* if the bridge has not taken it */
     loop_defer(opening->context.loop, &opening->free_later, free_opening);
 }
 
@@ -80,6 +85,7 @@ join(struct opening *opening, struct endpoint *target)
         .route = opening->route,
         .target = target,
         .target_name = target_of(opening)->text,
+        .pass = &opening->pass,
         .name = name,
         .peer = peer,
         .transport = "websocket",
@@ -108,6 +114,8 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     struct log *log = loop_log(opening->context.loop);
 
     opening->target = NULL;
+    if (result != DIAL_OK)
+        limits_leave(&opening->pass); /* before the client knows, who may try again at once */
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
         exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
@@ -164,38 +172,90 @@ describe_client(const struct exchange *exchange, struct proxy_header *header)
     };
 }
 
+/* Whose connection it is. */
+static const struct sockaddr *
+client_address(const struct exchange *exchange)
+{
+    return (const struct sockaddr *)&exchange_client(exchange)->storage;
+}
+
+/* Returns whether there is a place for it; answered if not. */
+static bool
+enter(struct opening *opening)
+{
+    const struct conf_route *route = opening->route;
+    struct exchange *exchange = opening->exchange;
+    struct limits_rule rule = {
+        .route = route->name,
+        .max_connections = opening->snapshot->conf->max_connections,
+        .connections_max = route->connections_max,
+        .connections_per_ip = route->connections_per_ip,
+    };
+    enum limits_result result =
+        limits_enter(opening->context.limits, &rule, client_address(exchange), &opening->pass);
+
+    if (result == LIMITS_OK)
+        return true;
+    log_info(loop_log(opening->context.loop), exchange_name(exchange), "route %s: refused: %s",
+             route->name, limits_reason(result));
+    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
+    exchange_error(exchange, result == LIMITS_ADDRESS_FULL ? 429 : 503, RETRY_LATER ROUTE_NO_CACHE,
+                   limits_reason(result));
+    return false;
+}
+
+/* Returns NULL without memory, logged. */
+static struct target_opening *
+open_target(struct opening *opening)
+{
+    const struct conf_route *route = opening->route;
+    const struct snapshot *snapshot = opening->snapshot;
+    struct proxy_header header;
+    struct target_options options = {
+        .loop = opening->context.loop,
+        .resolver = opening->context.resolver,
+        .target = target_of(opening),
+        .route = route,
+        .route_index = (size_t)(route - snapshot->conf->routes),
+        .tls = snapshot->tls,
+        .name = exchange_name(opening->exchange),
+    };
+
+    if (route->send_proxy != CONF_SEND_PROXY_NO) {
+        describe_client(opening->exchange, &header);
+        options.proxy_header = &header;
+    }
+    return target_open(&options, &opening->target_owner);
+}
+
+static void
+no_memory(struct exchange *exchange)
+{
+    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
+                   "out of memory or descriptors");
+}
+
 void
 opening_start(const struct route_context *context, struct exchange *exchange,
               const struct conf_route *route, const struct ws_handshake *handshake,
               struct conf_target *chosen)
 {
     struct opening *opening = make(context, exchange, route, handshake);
-    struct target_options target = {
-        .loop = context->loop,
-        .resolver = context->resolver,
-        .target = chosen != NULL ? chosen : &route->target,
-        .route = route,
-        .route_index = (size_t)(route - context->snapshot->conf->routes),
-        .tls = context->snapshot->tls,
-        .name = exchange_name(exchange),
-    };
-    struct proxy_header header;
 
-    if (route->send_proxy != CONF_SEND_PROXY_NO) {
-        describe_client(exchange, &header);
-        target.proxy_header = &header;
-    }
-    if (opening != NULL) {
-        opening->chosen = chosen;
-        opening->target = target_open(&target, &opening->target_owner);
-    } else {
+    if (opening == NULL) {
         free(chosen);
+        no_memory(exchange);
+        return;
     }
-    if (opening == NULL || opening->target == NULL) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
-                       "out of memory or descriptors");
-        if (opening != NULL)
-            release(opening);
+    opening->chosen = chosen;
+    if (!enter(opening)) {
+        release(opening);
+        return;
+    }
+    opening->target = open_target(opening);
+    if (opening->target == NULL) {
+        no_memory(exchange);
+        release(opening);
         return;
     }
     exchange_set_owner(exchange, &opening->exchange_owner);

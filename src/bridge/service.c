@@ -54,6 +54,7 @@ struct service {
     struct proxied_set proxieds;
     struct http_set https;
     struct bridge_set bridges;
+    struct limits *limits;
     uint64_t n_accepted; /* numbers the connections */
     size_t sockets_max;  /* this worker's share of the descriptors */
     struct list ports;
@@ -74,6 +75,7 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .resolver = service->resolver,
         .lingers = &service->lingers,
         .bridges = &service->bridges,
+        .limits = service->limits,
         .snapshot = service->snapshot,
         .main_loop = service->main_loop,
     };
@@ -86,13 +88,36 @@ on_request(struct http_handler *handler, struct exchange *exchange)
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
 static bool
-on_has_room(struct listener_owner *owner)
+has_room(const struct service *service)
 {
-    const struct service *service = container_of(owner, struct port, owner)->service;
-
     return loop_sockets(service->loop) + service->proxieds.n_members + service->https.n_members +
                2 <=
            service->sockets_max;
+}
+
+static bool
+evict(struct service *service)
+{
+    return half_open_evict(&service->https.half_open, "descriptors are short");
+}
+
+/* Those who hold descriptors without asking for anything make room for who comes. */
+static bool
+on_has_room(struct listener_owner *owner)
+{
+    struct service *service = container_of(owner, struct port, owner)->service;
+    size_t looks = service->https.half_open.n_waiting;
+
+    while (!has_room(service))
+        if (looks-- == 0 || !evict(service))
+            return false;
+    return true;
+}
+
+static bool
+on_make_room(struct listener_owner *owner)
+{
+    return evict(container_of(owner, struct port, owner)->service);
 }
 
 /* Takes fd. */
@@ -191,6 +216,7 @@ open_port(struct service *service, int fd)
         return NULL;
     }
     port->owner.has_room = on_has_room;
+    port->owner.make_room = on_make_room;
     port->owner.accepted = on_accepted;
     port->service = service;
     port->fd = fd;
@@ -346,6 +372,7 @@ service_configure(struct service *service, const struct service_config *config)
     service->snapshot = snapshot_ref(config->snapshot);
     snapshot_unref(old);
     service->sockets_max = config->sockets_max;
+    service->https.half_open.max = config->half_open_max;
     (void)set_ports(service, config->ports, config->n_ports);
     (void)resolver_reload(service->resolver);
     service->owner->configured(service->owner);
@@ -366,13 +393,15 @@ service_new(const struct service_options *options)
     service->loop = options->loop;
     service->main_loop = options->main_loop;
     service->owner = options->owner;
+    service->limits = options->limits;
     service->sockets_max = options->config.sockets_max;
     service->snapshot = snapshot_ref(options->config.snapshot);
     list_init(&service->ports);
     linger_init(&service->lingers, service->loop);
     service->proxied_owner.ready = on_proxied;
     proxied_set_init(&service->proxieds, service->loop);
-    http_set_init(&service->https);
+    http_set_init(&service->https, service->loop);
+    service->https.half_open.max = options->config.half_open_max;
     bridge_set_init(&service->bridges);
     drain_init(&service->drain, service->loop, &service->bridges);
     timer_init(&service->look, service->loop, on_look);
@@ -394,6 +423,7 @@ service_free(struct service *service)
     close_all(service);
     drain_deinit(&service->drain);
     timer_deinit(&service->look);
+    http_set_deinit(&service->https);
     resolver_free(service->resolver);
     snapshot_unref(service->snapshot);
     free(service);

@@ -49,6 +49,7 @@ http_end(struct http *http)
     http->stream = NULL;
     list_remove(&http->link);
     http->set->n_members--;
+    half_open_end(&http->set->half_open, http);
     loop_defer(http->loop, &http->free_later, free_http);
 }
 
@@ -63,6 +64,13 @@ end_gently(struct http *http)
     linger_start(http->lingers, stream, http->exchange.write_timeout, LINGER_SECONDS);
 }
 
+void
+http_drop(struct http *http)
+{
+    stream_shutdown(http->stream); /* close_notify, on TLS */
+    http_end(http);
+}
+
 /* Ends a connection between two requests: where nothing is under way, nothing has to be waited for.
  */
 static void
@@ -72,8 +80,7 @@ end_unasked(struct http *http)
         end_gently(http);
         return;
     }
-    stream_shutdown(http->stream); /* close_notify, on TLS */
-    http_end(http);
+    http_drop(http);
 }
 
 static void
@@ -161,6 +168,7 @@ begin_exchange(struct http *http)
     exchange->open = true;
     http->set->n_open++;
     exchange->close_after = http->draining;
+    half_open_end(&http->set->half_open, http);
 }
 
 void
@@ -336,6 +344,9 @@ process(struct http *http)
         end_gently(http);
         return;
     }
+    /* While its last answer is on its way, it is no client that only waits. */
+    if (!http->exchange.open && stream_flushed(http->stream))
+        half_open_begin(&http->set->half_open, http);
     stream_want_read(http->stream, has_room(http));
     http_arm(http);
 }
@@ -385,6 +396,12 @@ on_readable(struct stream_owner *owner)
     client_gone(http);
 }
 
+void
+http_read(struct http *http)
+{
+    on_readable(&http->stream_owner);
+}
+
 static void
 on_progress(struct stream_owner *owner)
 {
@@ -400,10 +417,17 @@ on_progress(struct stream_owner *owner)
 /* ---- from outside ---- */
 
 void
-http_set_init(struct http_set *set)
+http_set_init(struct http_set *set, struct loop *loop)
 {
     list_init(&set->members);
     set->n_members = set->n_open = 0;
+    half_open_init(&set->half_open, loop);
+}
+
+void
+http_set_deinit(struct http_set *set)
+{
+    half_open_deinit(&set->half_open);
 }
 
 static int
@@ -449,8 +473,11 @@ http_accept(const struct http_options *options)
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);
     timer_init(&http->timer, http->loop, on_timeout);
+    half_open_make_place(&http->set->half_open);
     list_add(&http->set->members, &http->link);
     http->set->n_members++;
+    list_init(&http->waiting);
+    half_open_begin(&http->set->half_open, http);
     expect_head(http);
     stream_want_read(http->stream, true);
     return 0;

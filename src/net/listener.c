@@ -62,6 +62,18 @@ hand_over(struct listener *listener, int fd, const struct addr *peer)
     listener->owner->accepted(listener->owner, fd, peer);
 }
 
+/* Returns whether to try again. */
+static bool
+failed(struct listener *listener, int error)
+{
+    if (is_passing(error))
+        return true;
+    if ((error == EMFILE || error == ENFILE) && listener->owner->make_room(listener->owner))
+        return true;
+    starve(listener, strerror(error));
+    return false;
+}
+
 static void
 accept_batch(struct listener *listener, unsigned left)
 {
@@ -78,13 +90,10 @@ accept_batch(struct listener *listener, unsigned left)
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             hand_over(listener, fd, &peer);
-        } else if (errno == EAGAIN) {
-            return;
         } else if (errno == EINVAL) { /* drained, by us or by another worker that shares it */
             ev_io_stop(loop_ev(listener->loop), &listener->io);
             return;
-        } else if (!is_passing(errno)) {
-            starve(listener, strerror(errno));
+        } else if (errno == EAGAIN || !failed(listener, errno)) {
             return;
         }
     }

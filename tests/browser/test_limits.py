@@ -4,6 +4,7 @@
 import time
 
 import pytest
+from harness.silent import PARTIAL, Crowd
 from harness.http import read_answer
 from harness.peers import Echo, Pourer
 from harness.wait import Stopwatch, wait_until
@@ -89,3 +90,41 @@ def test_without_descriptors_it_waits_and_does_not_spin(culvert, peer, target, a
         wire.send(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
         assert read_answer(wire).status == 404
     wait_until(lambda: c.fds() < 20, "descriptors to return")
+
+
+def test_s6_a_half_open_client_costs_4_kib_at_most(culvert):
+    """10,000 that have each sent most of a head."""
+    c = culvert("[server]\nheader_timeout = 600s\n[route /x]\ntarget = echo:\n")
+    with Crowd(c.address, [f"127.0.1.{i}" for i in range(1, 9)]) as crowd:
+        before = c.stats()
+        crowd.come(10_000, lambda number: PARTIAL)
+        c.wait_quiet()
+        after = c.stats()
+        assert after.connections > 9900  # fewer descriptors than that, and the oldest had to go
+        each = (after.live_bytes - before.live_bytes) / after.connections
+        print(f"live bytes of a half-open client: {each:.0f}")
+        assert each < 4096
+        ws = c.ws("/x")
+        ws.send_text("answer")
+        assert ws.recv_bytes(6) == b"answer"
+
+
+def test_s6_descriptors_are_for_who_asks(culvert, peer):
+    """As many silent clients as there can be descriptors, again and again; it does not spin either."""
+    target = peer(Echo)
+    c = culvert(
+        f"[server]\nheader_timeout = 600s\n[route /x]\ntarget = {target.url}\nheartbeat = 0\n",
+        wrapper=["sh", "-c", 'ulimit -n 256; exec "$0" "$@"'],
+    )
+    with Crowd(c.address) as crowd:
+        for _ in range(4):
+            crowd.come(500)
+            for _ in range(5):
+                ws = c.ws("/x")
+                ws.send_text("answer")
+                assert ws.recv_bytes(6) == b"answer"
+        c.wait_quiet()
+        watch, before = Stopwatch(), c.cpu_seconds()
+        time.sleep(1)
+        assert c.cpu_seconds() - before < 0.2 * watch.seconds
+    wait_until(lambda: c.fds() < 64, "descriptors to return")
