@@ -15,10 +15,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "admin/stats.h"
 #include "admin/usage.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics_routes.h"
 #include "bridge/service.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
@@ -26,6 +28,7 @@
 #include "event/signals.h"
 #include "event/worker.h"
 #include "net/listener.h"
+#include "net/tls.h"
 
 enum status {
     STATUS_DONE = 0,
@@ -59,6 +62,8 @@ struct culvert {
     unsigned n_crews;
     unsigned n_running;
     bool stopping;
+    struct metrics_routes *routes; /* counters, by route */
+    struct admin *admin;
     struct stats stats;
 };
 
@@ -223,7 +228,8 @@ static size_t
 sockets_of_a_worker(const struct culvert *culvert)
 {
     const struct conf *conf = culvert->snapshot->conf;
-    size_t own = 4 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers;
+    size_t own =
+        4 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers + admin_descriptors(conf);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -287,6 +293,29 @@ start_crews(struct culvert *culvert)
     return 0;
 }
 
+static int
+open_admin(struct culvert *culvert)
+{
+    const struct metrics_worker **workers = calloc(culvert->n_crews, sizeof *workers);
+    struct admin_options options = {
+        .loop = culvert->loop,
+        .snapshot = culvert->snapshot,
+        .routes = culvert->routes,
+        .workers = workers,
+        .n_workers = culvert->n_crews,
+    };
+    unsigned i;
+    int result;
+
+    if (workers == NULL)
+        return -1;
+    for (i = 0; i < culvert->n_crews; i++)
+        workers[i] = loop_metrics(culvert->crews[i].loop);
+    result = admin_open(&options, &culvert->admin);
+    free(workers);
+    return result;
+}
+
 static void
 announce(const struct culvert *culvert)
 {
@@ -311,6 +340,7 @@ stop(struct culvert *culvert)
 
     log_info(culvert->log, "main", at_once ? "stopping at once" : "stopping");
     culvert->stopping = true;
+    admin_set_draining(culvert->admin, true);
     for (i = 0; i < culvert->n_crews; i++)
         if (culvert->crews[i].worker != NULL && service_stop(culvert->crews[i].service, at_once))
             log_error(culvert->log, "main", "out of memory while stopping");
@@ -354,6 +384,7 @@ take_down(struct culvert *culvert)
 
     block_signals();
     signals_stop(culvert->signals);
+    admin_close(culvert->admin);
     for (i = 0; i < culvert->n_crews; i++)
         worker_join(culvert->crews[i].worker);
     for (i = 0; i < culvert->n_crews; i++) {
@@ -382,7 +413,8 @@ start(struct culvert *culvert)
         return -1;
     culvert->signals_owner.caught = on_signal;
     culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
-    if (culvert->signals == NULL || open_sockets(culvert) != 0 || start_crews(culvert) != 0)
+    if (culvert->signals == NULL || open_sockets(culvert) != 0 || start_crews(culvert) != 0 ||
+        open_admin(culvert) != 0)
         return -1;
     return stats_init(&culvert->stats, culvert->loop, culvert->n_crews);
 }
@@ -393,6 +425,7 @@ run(struct culvert *culvert)
     enum status status = STATUS_DONE;
 
     raise_descriptor_limit(culvert->log);
+    tls_warn_expiry(culvert->snapshot->tls, culvert->snapshot->conf, culvert->log);
     if (start(culvert) != 0) {
         status = STATUS_FAILED;
         if (culvert->n_running > 0)
@@ -432,8 +465,15 @@ main(int argc, char **argv)
         snapshot_unref(culvert.snapshot);
         return STATUS_FAILED;
     }
-    status = (int)run(&culvert);
+    culvert.routes = metrics_routes_new(culvert.snapshot->conf->workers);
+    if (culvert.routes == NULL || snapshot_count(culvert.snapshot, culvert.routes) != 0) {
+        log_error(culvert.log, "main", "out of memory");
+        status = STATUS_FAILED;
+    } else {
+        status = (int)run(&culvert);
+    }
     snapshot_unref(culvert.snapshot);
+    metrics_routes_free(culvert.routes);
     log_close(culvert.log);
     return status;
 }

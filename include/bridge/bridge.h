@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
+#include "base/metrics.h"
 
 struct conf_route;
 struct endpoint;
@@ -37,9 +38,9 @@ struct bridge_options {
     const struct conf_route *route; /* of that snapshot */
     struct endpoint *client;
     struct endpoint *target;
-    const char *name;      /* of the connection; copied */
-    const char *peer;      /* the client's address; copied */
-    const char *transport; /* "websocket"; static */
+    const char *name; /* of the connection; copied */
+    const char *peer; /* the client's address; copied */
+    enum metrics_transport transport;
 };
 
 void bridge_set_init(struct bridge_set *set);

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/metrics.h"
 #include "net/addr.h"
 #include "proto/http1.h"
 
@@ -121,6 +122,12 @@ bool exchange_is_draining(const struct exchange *exchange);
 /* route is for the access log and must outlive the exchange; write_timeout: seconds that the client
  * may take nothing of what waits. */
 void exchange_set_route(struct exchange *exchange, const char *route, double write_timeout);
+
+/* Where refusals are counted once the route is known; outlives the exchange. */
+void exchange_set_metrics(struct exchange *exchange, struct metrics_route *metrics);
+
+/* What the next exchange_error() is counted as; without it, its status alone tells. */
+void exchange_set_reason(struct exchange *exchange, enum metrics_refusal reason);
 
 /* ---- answering ---- */
 

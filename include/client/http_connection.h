@@ -21,6 +21,8 @@ struct exchange {
     struct exchange_owner *owner;
     const struct http1_request *request; /* while request() runs */
     const char *route;
+    struct metrics_route *metrics; /* NULL: no route yet */
+    enum metrics_refusal reason;
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
@@ -65,7 +67,11 @@ struct http {
     bool served;     /* a request has been answered */
     bool processing; /* process() is on the stack */
     bool over;
+    bool greeting; /* a TLS handshake is under way */
 };
+
+/* The exchange is no longer open, however it ended. */
+void http_exchange_close(struct http *http);
 
 /* The exchange has been answered: log it, then go on with the connection or end it. */
 void http_exchange_over(struct http *http);

@@ -113,6 +113,9 @@ bool stream_read_over(const struct stream *stream);
 /* Moves a TLS handshake on: 1 done (always, for plain), 0 call again when readable(), -1 failed. */
 int stream_handshake(struct stream *stream);
 
+/* TLS: the handshake is over, whoever moved it on. Always, for plain. */
+bool stream_is_established(const struct stream *stream);
+
 /* Why it broke, in a few words; never NULL. Lives to the end of the turn in which the stream is
  * closed. */
 const char *stream_why(const struct stream *stream);

@@ -23,6 +23,8 @@ struct opening {
     struct target_opening *target;
     struct snapshot *snapshot;
     const struct conf_route *route;
+    struct metrics_route *metrics;
+    double began;
     struct ws_handshake handshake;
     struct route_context context; /* its snapshot is ours */
     struct loop_deferred free_later;
@@ -63,6 +65,7 @@ join(struct opening *opening, struct endpoint *target)
         .handshake = &opening->handshake,
         .route = opening->route,
         .lingers = opening->context.lingers,
+        .metrics = opening->metrics,
     };
     struct bridge_options bridge = {
         .loop = opening->context.loop,
@@ -72,7 +75,7 @@ join(struct opening *opening, struct endpoint *target)
         .target = target,
         .name = name,
         .peer = peer,
-        .transport = "websocket",
+        .transport = METRICS_WEBSOCKET,
     };
 
     snprintf(name, sizeof name, "%s", exchange_name(opening->exchange));
@@ -98,8 +101,12 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     struct log *log = loop_log(opening->context.loop);
 
     opening->target = NULL;
+    if (result == DIAL_OK)
+        metrics_observe(&opening->metrics->connect,
+                        loop_now(opening->context.loop) - opening->began);
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
+        exchange_set_reason(opening->exchange, METRICS_REFUSED_DRAINING);
         exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
                        "culvert is stopping");
     } else if (result == DIAL_OK) {
@@ -134,6 +141,8 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     opening->handshake = *handshake;
     opening->context = *context;
     opening->snapshot = snapshot_ref(context->snapshot);
+    opening->metrics = snapshot_metrics(opening->snapshot, route, context->loop);
+    opening->began = loop_now(context->loop);
     return opening;
 }
 

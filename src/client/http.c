@@ -35,12 +35,27 @@ free_http(struct loop_deferred *deferred)
     free(http);
 }
 
+/* A handshake that is not over when its connection ends will never be. */
+static void
+look_at_greeting(struct http *http, bool last)
+{
+    struct metrics_worker *metrics = loop_metrics(http->loop);
+    bool done = http->stream != NULL && stream_is_established(http->stream);
+
+    if (!http->greeting || (!done && !last))
+        return;
+    http->greeting = false;
+    metrics_add(done ? &metrics->tls_done : &metrics->tls_failed, 1);
+}
+
 void
 http_end(struct http *http)
 {
     if (http->over)
         return;
     http->over = true;
+    look_at_greeting(http, true);
+    metrics_add(&loop_metrics(http->loop)->http_ended, 1);
     timer_deinit(&http->timer);
     stream_close(http->stream);
     http->stream = NULL;
@@ -112,12 +127,13 @@ client_gone(struct http *http)
 
     log_debug(loop_log(http->loop), http->name, "client gone: %s",
               http->client_ended ? "end of stream" : stream_why(http->stream));
+    look_at_greeting(http, true);
     if (exchange->open) {
         if (exchange->status == 0)
             exchange->status = STATUS_CLIENT_GONE;
         if (http->log_access)
             log_exchange(http);
-        exchange->open = false;
+        http_exchange_close(http);
         if (exchange->owner != NULL)
             exchange->owner->events->gone(exchange->owner);
     }
@@ -125,6 +141,17 @@ client_gone(struct http *http)
 }
 
 /* ---- deadlines ---- */
+
+void
+http_exchange_close(struct http *http)
+{
+    struct metrics_worker *metrics = loop_metrics(http->loop);
+    unsigned kind = (unsigned)http->exchange.status / 100;
+
+    http->exchange.open = false;
+    metrics_add(&metrics->exchanges_ended, 1);
+    metrics_add(&metrics->answers[kind < 6 ? kind : 0], 1);
+}
 
 static void
 begin_exchange(struct http *http)
@@ -136,6 +163,7 @@ begin_exchange(struct http *http)
     exchange->write_timeout = WRITE_TIMEOUT_DEFAULT;
     exchange->open = true;
     exchange->close_after = http->draining;
+    metrics_add(&loop_metrics(http->loop)->exchanges_begun, 1);
 }
 
 void
@@ -317,7 +345,7 @@ http_exchange_over(struct http *http)
 {
     if (http->log_access)
         log_exchange(http);
-    http->exchange.open = false;
+    http_exchange_close(http);
     http->exchange.owner = NULL;
     http->served = true;
     if (http->exchange.close_after) {
@@ -339,6 +367,7 @@ on_readable(struct stream_owner *owner)
     uint8_t *scratch = loop_scratch(http->loop);
     ssize_t n = stream_read(http->stream, scratch, READ_MAX);
 
+    look_at_greeting(http, false);
     if (n == STREAM_AGAIN)
         return;
     if (n > 0) {
@@ -402,12 +431,14 @@ http_accept(const struct http_options *options)
     http->header_timeout = options->header_timeout;
     http->peer = *options->peer;
     http->log_access = options->log_access;
+    http->greeting = options->ssl != NULL;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);
     timer_init(&http->timer, http->loop, on_timeout);
     list_add(&http->set->members, &http->link);
     http->set->n_members++;
+    metrics_add(&loop_metrics(http->loop)->http_opened, 1);
     expect_head(http);
     stream_want_read(http->stream, true);
     return 0;
