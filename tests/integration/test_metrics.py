@@ -34,7 +34,7 @@ def receive(ws, n_bytes=0, n_messages=0):
 
 def test_promtool_has_nothing_to_say(culvert, certs):
     c = culvert(SERVER + f"listen = 127.0.0.1:0 tls\nworkers = 2\n[tls]\n{certs.section()}"
-                "[route /x]\ntarget = echo:\n[route /odd\"name\\\\]\ntarget = echo:\n")
+                "[route /x]\ntarget = echo:\n[route /odd\"name]\ntarget = echo:\n")
     ws = c.ws("/x", tls=certs.client_context())
     ws.send_text("hello")
     ws.recv_bytes(5)
@@ -299,15 +299,15 @@ def test_the_manual_names_every_metric(culvert, certs):
     """culvert(1) has a row for each family, with its type; and no row for what is not there."""
     c = culvert(SERVER + "[route /x]\ntarget = echo:\n")
     with open(os.path.join(ROOT, "contrib/man/culvert.1")) as file:
-        section = file.read().split(".SH METRICS", 1)[1].split(".SH ", 1)[0]
-    rows = re.findall(r"^\.B ((?:culvert|process)_\w+)\n\((counter|gauge|histogram)[,)]", section, re.M)
+        section = file.read().split(".Sh METRICS", 1)[1].split(".Sh ", 1)[0]
+    rows = re.findall(r"^\.It Li ((?:culvert|process)_\w+)\n\((counter|gauge|histogram)[;)]", section, re.M)
     assert dict(rows) == Admin(c).metrics().types
     assert len(rows) == len(set(rows))
 
 
 def test_the_manual_names_every_reason():
     with open(os.path.join(ROOT, "contrib/man/culvert.1")) as file:
-        section = file.read().split(".SH METRICS", 1)[1]
+        section = file.read().split(".Sh METRICS", 1)[1]
     with open(os.path.join(ROOT, "src/base/metrics.c")) as file:
         reasons = re.findall(r'\[METRICS_REFUSED_\w+\] = "(\w+)"', file.read())
     assert len(reasons) == 23
