@@ -5,6 +5,7 @@
 #ifndef CULVERT_ADMIN_PROCESS_H
 #define CULVERT_ADMIN_PROCESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct process_figures {
@@ -14,6 +15,9 @@ struct process_figures {
     uint64_t open_fds;
     uint64_t max_fds; /* 0: no limit */
 };
+
+/* Open descriptors of this process; 0 if they cannot be counted. */
+size_t process_descriptors(void);
 
 /* What cannot be read is 0. */
 void process_read(struct process_figures *figures);

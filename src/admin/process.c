@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,31 +31,38 @@ read_memory(struct process_figures *figures)
     fclose(file);
 }
 
-static void
-count_descriptors(struct process_figures *figures)
+static int
+is_number(const struct dirent *entry)
 {
-    DIR *directory = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    struct rlimit limit;
+    return entry->d_name[0] != '.';
+}
 
-    if (directory != NULL) {
-        while ((entry = readdir(directory)) != NULL)
-            figures->open_fds += entry->d_name[0] != '.';
-        figures->open_fds--; /* the directory itself */
-        closedir(directory);
-    }
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        figures->max_fds = limit.rlim_cur;
+size_t
+process_descriptors(void)
+{
+    struct dirent **entries;
+    int n = scandir("/proc/self/fd", &entries, is_number, NULL);
+    int i;
+
+    if (n < 0)
+        return 0;
+    for (i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
+    return (size_t)n - 1; /* the directory itself */
 }
 
 void
 process_read(struct process_figures *figures)
 {
+    struct rlimit limit;
     struct rusage usage;
 
     memset(figures, 0, sizeof *figures);
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         figures->cpu_seconds = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
     read_memory(figures);
-    count_descriptors(figures);
+    figures->open_fds = process_descriptors();
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        figures->max_fds = limit.rlim_cur;
 }
