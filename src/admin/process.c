@@ -41,7 +41,7 @@ size_t
 process_descriptors(void)
 {
     struct dirent **entries;
-    int n = scandir("/proc/self/fd", &entries, is_number, NULL);
+    int n = scandir("/proc/self/fd", &entries, is_number, alphasort);
     int i;
 
     if (n < 0)
