@@ -103,14 +103,22 @@ messages_sent(struct messages *messages)
 
 /* ---- target to client ---- */
 
+/* Before they are written: who has received them must find them counted. */
+static void
+count_out(struct messages *messages, const struct stream *stream, size_t bytes, size_t n)
+{
+    if (!stream_is_broken(stream))
+        count(messages, METRICS_OUT, bytes, n);
+}
+
 static void
 send_frame(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
            enum ws_opcode opcode)
 {
     size_t header = ws_encode_before(data, len, opcode);
 
-    if (stream_write(stream, data - header, header + len) == 0)
-        count(messages, METRICS_OUT, len, 1);
+    count_out(messages, stream, len, 1);
+    stream_write(stream, data - header, header + len);
 }
 
 /* Each time one whole message: fragments, where it does not fit into one slice. */
@@ -126,8 +134,8 @@ send_base64(struct messages *messages, struct stream *stream, const uint8_t *dat
         size_t header = ws_encode_header(frame, text, opcode, slice == len, NULL);
 
         base64_encode((char *)frame + header, data, slice);
-        if (stream_write(stream, frame, header + text) == 0)
-            count(messages, METRICS_OUT, text, slice == len);
+        count_out(messages, stream, text, slice == len);
+        stream_write(stream, frame, header + text);
         opcode = WS_CONTINUATION;
         data += slice;
         len -= slice;

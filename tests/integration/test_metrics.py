@@ -137,14 +137,16 @@ def test_workers_are_added_up(culvert, peer):
 def test_closes_tell_who_and_with_which_code(culvert, peer):
     c = culvert(SERVER + f"[route /echo]\ntarget = {peer(Echo).url}\n"
                 f"[route /ends]\ntarget = {peer(Pourer, total=10).url}\n"
-                f"[route /resets]\ntarget = {peer(Resetter).url}\n"
+                f"[route /resets]\ntarget = {peer(Resetter, wait_for=1).url}\n"
                 "[route /text]\ntarget = echo:\nmessages = text\n")
     admin = Admin(c)
     for code in (1000, 1001, 3000, 3999, 4000, 4999):
         c.ws("/echo").leave(code)
     c.ws("/echo").reset()
     c.ws("/ends").recv_to_close()
-    c.ws("/resets").recv_to_close()
+    ws = c.ws("/resets")
+    ws.send_text("x")
+    ws.recv_to_close()
     ws = c.ws("/text")
     ws.send_frame(TEXT, b"\xff")
     assert ws.recv_close() == 1007
@@ -207,9 +209,8 @@ def test_times_are_observed(culvert, peer):
     for _ in range(3):
         while ws.recv_frame().opcode != PING:
             pass
-        ws.send_frame(PONG)
+        ws.send(2 * frame(PONG))  # the second answers nothing
     admin.wait(3, "culvert_heartbeat_seconds_count", route="/x")
-    ws.send_frame(PONG)  # one that answers nothing
     metrics = admin.metrics()
     assert metrics.get("culvert_target_connect_seconds_count", route="/x") == 1
     assert 0 < metrics.get("culvert_target_connect_seconds_sum", route="/x") < 30
