@@ -71,6 +71,9 @@ $(BUILD)/%.o: src/%.c Makefile
 	@echo '  $(VARIANT)  $@'
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Its assembler reads the page.
+$(BUILD)/admin/page.o: src/admin/page.html
+
 -include $(LIB_OBJ:.o=.d) $(BUILD)/main.d
 
 ## ---- using ----

@@ -16,11 +16,11 @@ build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-de
 demo="socat bc"
 test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets haproxy nginx openssl curl ca-certificates chromium
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
-    clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db"
+    clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus"
 bench="libnginx-mod-stream websockify valgrind"
 
 # Services that packages above would start and enable.
-services="redis-server haproxy nginx ngircd"
+services="redis-server haproxy nginx ngircd prometheus"
 
 fail() {
     echo "install-deps: $*" >&2

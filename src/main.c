@@ -19,11 +19,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "admin/stats.h"
 #include "admin/usage.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics_routes.h"
 #include "bridge/fleet.h"
+#include "bridge/service.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
 #include "event/loop.h"
@@ -32,6 +35,7 @@
 #include "guard/limits.h"
 #include "net/addr.h"
 #include "net/listen_set.h"
+#include "net/tls.h"
 
 enum status {
     STATUS_DONE = 0,
@@ -66,6 +70,8 @@ struct culvert {
     struct loop *loop;     /* main's */
     struct limits *limits; /* of all workers, whatever the configuration */
     struct signals *signals;
+    struct metrics_routes *routes; /* counters, by route, whatever the configuration */
+    struct admin *admin;
     struct fleet *fleet;
     struct timer deadline; /* of the drain */
     enum phase phase;
@@ -266,10 +272,13 @@ change_to(struct culvert *culvert, struct snapshot *snapshot)
     struct log_options old_options = log_options(old->conf);
 
     snapshot_inherit(snapshot, old);
-    if (log_apply(culvert->log, &options) != 0)
+    if (snapshot_count(snapshot, culvert->routes) != 0 || log_apply(culvert->log, &options) != 0)
         return -1;
-    if (fleet_configure(culvert->fleet, snapshot) == 0)
+    if (fleet_configure(culvert->fleet, snapshot) == 0) {
+        admin_set_snapshot(culvert->admin, snapshot);
+        tls_warn_expiry(snapshot->tls, snapshot->conf, culvert->log);
         return 0;
+    }
     if (log_apply(culvert->log, &old_options) != 0)
         log_warn(culvert->log, "main", "the log stays as the new configuration has it");
     return -1;
@@ -280,6 +289,7 @@ reload(struct culvert *culvert)
 {
     struct conf_report report;
     struct snapshot *snapshot;
+    bool good;
 
     if (culvert->arguments->listen != NULL || strcmp(culvert->arguments->file, "-") == 0) {
         log_warn(culvert->log, "main", "nothing to reload: there is no configuration file");
@@ -295,8 +305,10 @@ reload(struct culvert *culvert)
         warn_of_restart(culvert, snapshot->conf);
     log_mistakes(culvert, &report);
     conf_report_deinit(&report);
-    if (snapshot == NULL || change_to(culvert, snapshot) != 0)
+    good = snapshot != NULL && change_to(culvert, snapshot) == 0;
+    if (!good)
         log_info(culvert->log, "main", "not reloaded: nothing has changed");
+    admin_note_reload(culvert->admin, good);
     snapshot_unref(snapshot);
 }
 
@@ -339,6 +351,7 @@ begin_drain(struct culvert *culvert)
     log_info(culvert->log, "main", "draining: stops when all clients have left, within %g s",
              conf->drain_timeout);
     culvert->phase = DRAINING;
+    admin_set_draining(culvert->admin, true);
     timer_set(&culvert->deadline, loop_now(culvert->loop) + conf->drain_timeout);
     if (fleet_drain(culvert->fleet, telling_time(conf)) != 0)
         stop(culvert, false);
@@ -434,24 +447,58 @@ raise_descriptor_limit(struct log *log)
 }
 
 static int
+open_admin(struct culvert *culvert)
+{
+    const struct metrics_worker **workers = calloc(fleet_size(culvert->fleet), sizeof *workers);
+    struct admin_options options = {
+        .loop = culvert->loop,
+        .snapshot = fleet_snapshot(culvert->fleet),
+        .routes = culvert->routes,
+        .workers = workers,
+        .n_workers = fleet_size(culvert->fleet),
+    };
+    unsigned i;
+    int result;
+
+    if (workers == NULL) {
+        log_error(culvert->log, "main", "out of memory");
+        return -1;
+    }
+    for (i = 0; i < fleet_size(culvert->fleet); i++)
+        workers[i] = loop_metrics(service_loop(fleet_service(culvert->fleet, i)));
+    result = admin_open(&options, &culvert->admin);
+    free(workers);
+    return result;
+}
+
+static int
 start(struct culvert *culvert, struct snapshot *snapshot)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0};
-    struct fleet_options options = {.snapshot = snapshot, .owner = &culvert->fleet_owner};
+    struct fleet_options options = {
+        .snapshot = snapshot,
+        .owner = &culvert->fleet_owner,
+        .spare_descriptors = admin_descriptors(snapshot->conf),
+    };
 
     culvert->signals_owner.caught = on_signal;
     culvert->fleet_owner = (struct fleet_owner){on_configured, on_drained, on_stopped};
     culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
     culvert->limits = limits_new();
-    if (culvert->limits == NULL)
+    culvert->routes = metrics_routes_new(snapshot->conf->workers);
+    if (culvert->limits == NULL || culvert->routes == NULL ||
+        snapshot_count(snapshot, culvert->routes) != 0) {
         log_error(culvert->log, "main", "out of memory");
-    if (culvert->signals == NULL || culvert->limits == NULL)
+        return -1;
+    }
+    if (culvert->signals == NULL)
         return -1;
     options.loop = culvert->loop;
     options.limits = culvert->limits;
     culvert->fleet = fleet_start(&options);
-    if (culvert->fleet == NULL)
+    if (culvert->fleet == NULL || open_admin(culvert) != 0)
         return -1;
+    tls_warn_expiry(snapshot->tls, snapshot->conf, culvert->log);
     return stats_init(&culvert->stats, culvert->loop, fleet_size(culvert->fleet));
 }
 
@@ -460,6 +507,7 @@ take_down(struct culvert *culvert)
 {
     block_signals();
     signals_stop(culvert->signals);
+    admin_close(culvert->admin);
     fleet_free(culvert->fleet);
     limits_free(culvert->limits);
     stats_deinit(&culvert->stats);
@@ -490,6 +538,7 @@ run(struct culvert *culvert, struct snapshot *snapshot)
         loop_run(culvert->loop);
     log_info(culvert->log, "main", "stopped");
     take_down(culvert);
+    metrics_routes_free(culvert->routes);
     return status;
 }
 

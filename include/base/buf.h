@@ -32,6 +32,7 @@ struct buf_pool {
     unsigned n_free;
     unsigned ceiling;  /* of free blocks kept */
     size_t n_borrowed; /* blocks in use, for the figures */
+    size_t n_bytes;    /* that wait in them */
 };
 
 struct buf {

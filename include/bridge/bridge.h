@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
+#include "base/metrics.h"
 
 struct conf_route;
 struct endpoint;
@@ -43,7 +44,7 @@ struct bridge_options {
     struct limits_pass *pass; /* taken, if the bridge starts; given back at its end */
     const char *name;         /* of the connection; copied */
     const char *peer;         /* the client's address; copied */
-    const char *transport;    /* "websocket"; static */
+    enum metrics_transport transport;
     /* Where to, for the access line; copied. */
     const char *target_name;
 };

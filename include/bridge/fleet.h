@@ -14,6 +14,7 @@
 #define CULVERT_BRIDGE_FLEET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct fleet;
 struct fleet_owner;
@@ -37,6 +38,7 @@ struct fleet_options {
     struct loop *loop;         /* main's */
     struct snapshot *snapshot; /* a reference is taken */
     struct limits *limits;     /* borrowed */
+    size_t spare_descriptors;  /* for what is not the workers' */
     struct fleet_owner *owner;
 };
 

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/metrics.h"
 #include "client/half_open.h"
 #include "net/addr.h"
 #include "proto/http1.h"
@@ -140,6 +141,12 @@ bool exchange_is_draining(const struct exchange *exchange);
  * reference to conf, which may be replaced while an answer is on its way. */
 void exchange_set_route(struct exchange *exchange, struct conf *conf,
                         const struct conf_route *route);
+
+/* Where refusals are counted once the route is known; outlives the exchange. */
+void exchange_set_metrics(struct exchange *exchange, struct metrics_route *metrics);
+
+/* What the next exchange_error() is counted as; without it, its status alone tells. */
+void exchange_set_reason(struct exchange *exchange, enum metrics_refusal reason);
 
 /* ---- answering ---- */
 

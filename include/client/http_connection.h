@@ -22,8 +22,10 @@ struct exchange {
     const struct http1_request *request; /* while request() runs */
     struct conf *conf;                   /* a reference, with the route */
     const struct conf_route *route;
-    struct addr *client; /* who is behind the peer; NULL: nobody else */
-    char *lines;         /* added to the answer's head; NULL: none */
+    struct addr *client;           /* who is behind the peer; NULL: nobody else */
+    char *lines;                   /* added to the answer's head; NULL: none */
+    struct metrics_route *metrics; /* NULL: no route yet */
+    enum metrics_refusal reason;
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
@@ -72,12 +74,13 @@ struct http {
     bool served;     /* a request has been answered */
     bool processing; /* process() is on the stack */
     bool over;
+    bool greeting; /* a TLS handshake is under way */
 };
 
 /* The exchange has been answered: log it, then go on with the connection or end it. */
 void http_exchange_over(struct http *http);
 
-/* The exchange is over: gives back what it holds. */
+/* The exchange is no longer open, however it ended: counts it, and gives back what it holds. */
 void http_close_exchange(struct http *http);
 
 /* Derives the next deadline from the state. */

@@ -22,6 +22,7 @@ struct stream;
 
 struct liveness {
     double heard;    /* when the client last sent anything, or its socket took something */
+    double asked;    /* when the last PING was sent; 0: its PONG has come */
     double pinged;   /* when the unanswered PING was sent; 0: none is under way */
     size_t behind;   /* bytes that the client had to take before it, at the last look */
     double message;  /* when the unfinished message last got bytes */
@@ -54,6 +55,9 @@ void liveness_heard(struct liveness *liveness, double now);
 void liveness_progress(struct liveness *liveness, double now);
 
 void liveness_pinged(struct liveness *liveness, const struct liveness_view *view);
+
+/* A PONG has come. Returns the seconds since the PING, or -1 if it answers none. */
+double liveness_ponged(struct liveness *liveness, double now);
 
 /* When to look next; 0: never. */
 double liveness_due(const struct liveness *liveness, const struct liveness_view *view);

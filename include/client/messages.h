@@ -22,13 +22,15 @@
 #include "proto/utf8.h"
 
 struct conf_route;
+struct metrics_route;
 struct stream;
 struct ws_chunk;
 
 struct messages {
     const struct conf_route *route;
-    struct gather kept; /* of a client's message that is not complete */
-    uint8_t cut[3];     /* of the target's text: the beginning of a code point */
+    struct metrics_route *metrics; /* also for the owner */
+    struct gather kept;            /* of a client's message that is not complete */
+    uint8_t cut[3];                /* of the target's text: the beginning of a code point */
     uint8_t cut_len;
 };
 
@@ -37,11 +39,16 @@ struct messages_fault {
     const char *why;
 };
 
-void messages_init(struct messages *messages, const struct conf_route *route);
+/* metrics: where bytes and messages of both directions are counted, as the client sees them. */
+void messages_init(struct messages *messages, const struct conf_route *route,
+                   struct metrics_route *metrics);
 void messages_deinit(struct messages *messages);
 
 /* Whether messages of this route have to be whole: the decoder is to stop at the end of each. */
 bool messages_are_whole(const struct conf_route *route);
+
+/* Of everything that was decoded. */
+void messages_count_in(struct messages *messages, const struct ws_chunk *chunk);
 
 /*
  * Takes a decoded chunk. Returns true if *data, *len can go to the target now: the chunk itself, or

@@ -17,6 +17,7 @@ struct conf_route;
 struct endpoint;
 struct exchange;
 struct linger_set;
+struct metrics_route;
 struct ws_handshake;
 
 struct websocket_options {
@@ -24,6 +25,7 @@ struct websocket_options {
     const struct ws_handshake *handshake;
     const struct conf_route *route; /* borrowed; outlives the endpoint */
     struct linger_set *lingers;
+    struct metrics_route *metrics; /* of this worker; outlives the endpoint */
 };
 
 /* Takes the exchange's stream and sends the 101. Returns NULL without memory, logged; then the

@@ -19,6 +19,7 @@ struct buf_pool;
 struct ev_loop;
 struct log;
 struct loop;
+struct metrics_worker;
 
 enum {
     LOOP_SCRATCH = 65536, /* bytes of the scratch buffer */
@@ -45,6 +46,10 @@ double loop_now(const struct loop *loop);
 struct log *loop_log(const struct loop *loop);
 unsigned loop_id(const struct loop *loop);
 struct buf_pool *loop_pool(struct loop *loop);
+
+/* What this loop's thread counts; any thread may read it. Turns, sockets and buffers are counted
+ * here, at the end of each turn. */
+struct metrics_worker *loop_metrics(const struct loop *loop);
 
 /*
  * Sockets in use on this loop. A descriptor that is missing for a target costs a client its

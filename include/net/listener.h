@@ -42,7 +42,7 @@ struct listen_socket {
 
 /*
  * Opens listen for n_workers workers. socket_mode is for unix sockets; a socket file that nobody
- * listens on any more is replaced. Returns 0, or -1, logged.
+ * listens on any more is replaced. Returns 0, or -1 with errno, logged unless log is NULL.
  */
 int listen_socket_open(struct listen_socket *socket, const struct conf_listen *listen,
                        unsigned n_workers, mode_t socket_mode, struct log *log)

@@ -123,6 +123,9 @@ int stream_handshake(struct stream *stream);
 /* The address of our end; len 0 if the kernel does not tell. */
 void stream_local_addr(const struct stream *stream, struct addr *addr);
 
+/* TLS: the handshake is over, whoever moved it on. Always, for plain. */
+bool stream_is_established(const struct stream *stream);
+
 /* Why it broke, in a few words; never NULL. Lives to the end of the turn in which the stream is
  * closed. */
 const char *stream_why(const struct stream *stream);

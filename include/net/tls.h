@@ -24,11 +24,17 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 struct conf;
 struct conf_report;
 struct conf_route;
+struct log;
 struct tls;
+
+enum {
+    TLS_EXPIRY_SOON = 14, /* days */
+};
 
 /*
  * Reads and checks certificates, keys and CA files: a broken file, a key that does not belong to
@@ -44,6 +50,13 @@ void tls_unref(struct tls *tls);
 
 /* On reload, before any connection is made of tls: the tickets that previous gave out stay good. */
 void tls_keep_tickets(struct tls *tls, const struct tls *previous);
+
+/* When the certificate of conf's tls[index] ends; 0: not known. */
+time_t tls_expiry(const struct tls *tls, size_t index);
+
+/* A warning for each certificate that has expired or will within TLS_EXPIRY_SOON days. conf is the
+ * one that tls was made of. */
+void tls_warn_expiry(const struct tls *tls, const struct conf *conf, struct log *log);
 
 /* Of the library that is linked, e.g. "OpenSSL 3.0.15 3 Sep 2024". */
 const char *tls_library_version(void);

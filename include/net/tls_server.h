@@ -8,6 +8,7 @@
 
 #include <openssl/ssl.h>
 #include <stdint.h>
+#include <time.h>
 
 struct conf;
 struct conf_report;
@@ -22,6 +23,9 @@ struct tls_server *tls_server_new(const struct conf *conf, struct conf_report *r
 void tls_server_free(struct tls_server *server);
 
 void tls_server_set_tickets(struct tls_server *server, const uint8_t keys[TLS_TICKET_KEYS]);
+
+/* Of the certificate of conf's tls[index]; 0: not known. */
+time_t tls_server_expiry(const struct tls_server *server, size_t index);
 
 /* In accept state. NULL without memory. */
 SSL *tls_server_accept(struct tls_server *server);

@@ -76,6 +76,7 @@ struct ws_chunk {
     uint8_t *data; /* unmasked payload bytes of the message type .type, in order; those before the
                       stop */
     size_t len;
+    size_t n_messages;   /* that ended, those without any bytes too */
     enum ws_opcode type; /* WS_TEXT or WS_BINARY, meaningful if len > 0 or at WS_STOP_MESSAGE */
     enum ws_stop stop;
     enum ws_opcode opcode;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "admin/stats.h"
 
-#include <dirent.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/process.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "bridge/service.h"
@@ -32,27 +32,6 @@ live_bytes(void)
     return info.uordblks + info.hblkhd;
 }
 
-static int
-is_number(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static size_t
-open_descriptors(void)
-{
-    struct dirent **entries;
-    int n = scandir("/proc/self/fd", &entries, is_number, alphasort);
-    int i;
-
-    if (n < 0)
-        return 0;
-    for (i = 0; i < n; i++)
-        free(entries[i]);
-    free(entries);
-    return (size_t)n - 1; /* the directory itself */
-}
-
 static void
 write_line(struct stats *stats)
 {
@@ -61,7 +40,7 @@ write_line(struct stats *stats)
         {.name = "live_bytes", .type = LOG_NUMBER, .number = bytes},
         {.name = "connections", .type = LOG_NUMBER, .number = stats->connections},
         {.name = "blocks", .type = LOG_NUMBER, .number = stats->blocks},
-        {.name = "fds", .type = LOG_NUMBER, .number = open_descriptors()},
+        {.name = "fds", .type = LOG_NUMBER, .number = process_descriptors()},
     };
 
     log_event(loop_log(stats->loop), "stats", "main", "stats", fields,

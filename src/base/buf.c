@@ -128,6 +128,7 @@ buf_append(struct buf *buf, struct buf_pool *pool, const void *data, size_t len)
             return -1;
     }
     buf->len += len;
+    pool->n_bytes += len;
     if (room > 0) {
         size_t n = fill(buf->tail, at, len);
 
@@ -166,6 +167,7 @@ buf_consume(struct buf *buf, struct buf_pool *pool, size_t len)
 {
     assert(len <= buf->len);
     buf->len -= len;
+    pool->n_bytes -= len;
     while (len > 0) {
         struct buf_block *block = buf->head;
         size_t n = block->end - block->begin;
@@ -186,5 +188,6 @@ void
 buf_clear(struct buf *buf, struct buf_pool *pool)
 {
     put_chain(pool, buf->head);
+    pool->n_bytes -= buf->len;
     memset(buf, 0, sizeof *buf);
 }

@@ -50,7 +50,7 @@ struct bridge {
     enum ender ended_by;
     uint16_t code;
     char *reason; /* allocated; NULL: none */
-    const char *transport;
+    enum metrics_transport transport;
     struct loop_deferred free_later;
     char *peer; /* both behind name, in one allocation */
     char *target_name;
@@ -89,8 +89,21 @@ log_access(const struct bridge *bridge)
          .seconds = loop_now(bridge->loop) - bridge->began},
     };
 
-    log_event(loop_log(bridge->loop), "access", bridge->name, bridge->transport, fields,
-              sizeof fields / sizeof *fields);
+    log_event(loop_log(bridge->loop), "access", bridge->name,
+              metrics_transport_name(bridge->transport), fields, sizeof fields / sizeof *fields);
+}
+
+_Static_assert((int)ENDER_CLIENT == METRICS_BY_CLIENT && (int)ENDER_TARGET == METRICS_BY_TARGET &&
+                   (int)ENDER_CULVERT == METRICS_BY_CULVERT,
+               "enders are counted under their own numbers");
+
+static void
+count_end(const struct bridge *bridge)
+{
+    struct metrics_route *metrics = snapshot_metrics(bridge->snapshot, bridge->route, bridge->loop);
+
+    metrics_add(&metrics->flows[bridge->transport].ended, 1);
+    metrics_add(&metrics->closes[bridge->ended_by][metrics_code_of(bridge->code)], 1);
 }
 
 static void
@@ -111,6 +124,7 @@ end(struct bridge *bridge)
     bridge->over = true;
     if (bridge->snapshot->conf->log_access)
         log_access(bridge);
+    count_end(bridge);
     timer_deinit(&bridge->idle);
     list_remove(&bridge->link);
     bridge->set->n_members--;
@@ -296,12 +310,15 @@ bridge_start(const struct bridge_options *options)
     static const struct endpoint_events events = {on_deliver, on_room, on_drained, on_ended,
                                                   on_gone};
     struct bridge *bridge = make(options);
+    struct metrics_route *metrics;
     unsigned i;
 
     if (bridge == NULL) {
         log_error(loop_log(options->loop), options->name, "out of memory");
         return -1;
     }
+    metrics = snapshot_metrics(bridge->snapshot, bridge->route, bridge->loop);
+    metrics_add(&metrics->flows[bridge->transport].opened, 1);
     for (i = 0; i < 2; i++) {
         bridge->ends[i]->bridge = bridge;
         bridge->ends[i]->events = &events;

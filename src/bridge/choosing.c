@@ -55,6 +55,7 @@ on_client_gone(struct exchange_owner *owner)
 static void
 no_memory(struct exchange *exchange)
 {
+    exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
     exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "out of memory");
 }
 
@@ -73,6 +74,7 @@ on_found(struct map_lookup_owner *owner, enum map_lookup_result result, struct c
         log_info(loop_log(choosing->context.loop), exchange_name(exchange),
                  "route %s: refused: no token, or an unknown one", choosing->route->name);
         exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
+        exchange_set_reason(exchange, METRICS_REFUSED_TOKEN);
         exchange_error(exchange, 404, ROUTE_NO_CACHE, "no such target");
     }
     release(choosing);

@@ -30,6 +30,7 @@ struct crew {
 struct fleet {
     struct loop *loop; /* main's */
     struct limits *limits;
+    size_t spare_descriptors;
     struct fleet_owner *owner;
     struct fleet_owner nobody; /* in its place while the fleet is being freed */
     struct snapshot *snapshot;
@@ -112,9 +113,9 @@ on_stopped(struct service_owner *owner)
 /* What is left of the descriptors after those of the process itself, the log's (twice while it is
  * reopened), of the loops and of the resolvers. */
 static size_t
-sockets_of_a_worker(unsigned n_workers, size_t n_listens)
+sockets_of_a_worker(unsigned n_workers, size_t n_listens, size_t spare)
 {
-    size_t own = 10 + 3 * (n_workers + 1) + n_listens * n_workers;
+    size_t own = spare + 10 + 3 * (n_workers + 1) + n_listens * n_workers;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -150,7 +151,7 @@ make_config(const struct fleet *fleet, struct snapshot *snapshot, const struct l
     config->ports = ports;
     config->n_ports = n;
     config->half_open_max = share_of(snapshot->conf->half_open_max, fleet->n);
-    config->sockets_max = sockets_of_a_worker(fleet->n, n);
+    config->sockets_max = sockets_of_a_worker(fleet->n, n, fleet->spare_descriptors);
     return ports;
 }
 
@@ -312,6 +313,7 @@ fleet_start(const struct fleet_options *options)
     fleet->loop = options->loop;
     fleet->owner = options->owner;
     fleet->limits = options->limits;
+    fleet->spare_descriptors = options->spare_descriptors;
     fleet->snapshot = snapshot_ref(options->snapshot);
     fleet->n = conf->workers;
     fleet->listens = listen_set_open(conf, fleet->n, NULL, loop_log(fleet->loop));

@@ -28,6 +28,8 @@ struct opening {
     struct snapshot *snapshot;
     const struct conf_route *route;
     struct conf_target *chosen; /* ours to free; NULL: the route's own target */
+    struct metrics_route *metrics;
+    double began;
     struct ws_handshake handshake;
     struct route_context context; /* its snapshot is ours */
     struct limits_pass pass;
@@ -77,6 +79,7 @@ join(struct opening *opening, struct endpoint *target)
         .handshake = &opening->handshake,
         .route = opening->route,
         .lingers = opening->context.lingers,
+        .metrics = opening->metrics,
     };
     struct bridge_options bridge = {
         .loop = opening->context.loop,
@@ -88,7 +91,7 @@ join(struct opening *opening, struct endpoint *target)
         .pass = &opening->pass,
         .name = name,
         .peer = peer,
-        .transport = "websocket",
+        .transport = METRICS_WEBSOCKET,
     };
 
     snprintf(name, sizeof name, "%s", exchange_name(opening->exchange));
@@ -116,8 +119,12 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     opening->target = NULL;
     if (result != DIAL_OK)
         limits_leave(&opening->pass); /* before the client knows, who may try again at once */
+    if (result == DIAL_OK)
+        metrics_observe(&opening->metrics->connect,
+                        loop_now(opening->context.loop) - opening->began);
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
+        exchange_set_reason(opening->exchange, METRICS_REFUSED_DRAINING);
         exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
                        "culvert is stopping");
     } else if (result == DIAL_OK) {
@@ -152,6 +159,8 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     opening->handshake = *handshake;
     opening->context = *context;
     opening->snapshot = snapshot_ref(context->snapshot);
+    opening->metrics = snapshot_metrics(opening->snapshot, route, context->loop);
+    opening->began = loop_now(context->loop);
     return opening;
 }
 
@@ -183,6 +192,12 @@ client_address(const struct exchange *exchange)
 static bool
 enter(struct opening *opening)
 {
+    static const enum metrics_refusal reasons[] = {
+        [LIMITS_FULL] = METRICS_REFUSED_FULL,
+        [LIMITS_ROUTE_FULL] = METRICS_REFUSED_LIMIT_ROUTE,
+        [LIMITS_ADDRESS_FULL] = METRICS_REFUSED_LIMIT_IP,
+        [LIMITS_NO_MEMORY] = METRICS_REFUSED_MEMORY,
+    };
     const struct conf_route *route = opening->route;
     struct exchange *exchange = opening->exchange;
     struct limits_rule rule = {
@@ -199,6 +214,7 @@ enter(struct opening *opening)
     log_info(loop_log(opening->context.loop), exchange_name(exchange), "route %s: refused: %s",
              route->name, limits_reason(result));
     exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
+    exchange_set_reason(exchange, reasons[result]);
     exchange_error(exchange, result == LIMITS_ADDRESS_FULL ? 429 : 503, RETRY_LATER ROUTE_NO_CACHE,
                    limits_reason(result));
     return false;
@@ -231,6 +247,7 @@ open_target(struct opening *opening)
 static void
 no_memory(struct exchange *exchange)
 {
+    exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
     exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
                    "out of memory or descriptors");
 }

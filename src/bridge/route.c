@@ -91,6 +91,7 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
             opening_start(context, exchange, route, &handshake, NULL);
         return;
     }
+    exchange_set_reason(exchange, METRICS_REFUSED_UPGRADE);
     exchange_error(exchange, handshake.error.status,
                    handshake.error.status == 426
                        ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ROUTE_NO_CACHE
@@ -179,6 +180,7 @@ passes_origin(const struct route_context *context, struct exchange *exchange,
         return true;
     log_info(loop_log(context->loop), exchange_name(exchange), "route %s: refused: %s", route->name,
              origin_reason(result));
+    exchange_set_reason(exchange, METRICS_REFUSED_ORIGIN);
     exchange_error(exchange, 403, ROUTE_NO_CACHE, origin_reason(result));
     return false;
 }
@@ -201,6 +203,7 @@ stream_route(const struct route_context *context, struct exchange *exchange,
         open_websocket(context, exchange, route);
         return;
     case USE_BAD_UPGRADE:
+        exchange_set_reason(exchange, METRICS_REFUSED_UPGRADE);
         exchange_error(exchange, 400, ROUTE_NO_CACHE, "the only upgrade is to websocket");
         return;
     case USE_OPTIONS:
@@ -237,6 +240,7 @@ serve(const struct route_context *context, struct exchange *exchange,
     const struct http1_request *request = exchange_request(exchange);
 
     exchange_set_route(exchange, context->snapshot->conf, route);
+    exchange_set_metrics(exchange, snapshot_metrics(context->snapshot, route, context->loop));
     if (route->target.kind == CONF_TARGET_FILES) {
         if (!passes_query(exchange, ""))
             return;

@@ -80,10 +80,12 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .main_loop = service->main_loop,
     };
 
-    if (service->state == SERVING)
+    if (service->state == SERVING) {
         route_request(&context, exchange);
-    else
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
+        return;
+    }
+    exchange_set_reason(exchange, METRICS_REFUSED_DRAINING);
+    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
 }
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
@@ -173,6 +175,7 @@ serve_proxied(struct service *service, int fd, bool tls, const struct addr *peer
                       &service->proxied_owner);
         return;
     }
+    metrics_add(&loop_metrics(service->loop)->refusals[METRICS_REFUSED_UNTRUSTED_PROXY], 1);
     addr_text(peer, text);
     log_info(loop_log(service->loop), "listener",
              "closed: %s is not among trusted_proxies, and this address is for them", text);

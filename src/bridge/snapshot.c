@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/metrics_routes.h"
 #include "conf/conf.h"
+#include "event/loop.h"
 #include "guard/networks.h"
 #include "guard/origin.h"
 #include "net/tls.h"
@@ -193,6 +195,41 @@ snapshot_inherit(struct snapshot *snapshot, const struct snapshot *old)
     tls_keep_tickets(snapshot->tls, old->tls);
 }
 
+int
+snapshot_count(struct snapshot *snapshot, struct metrics_routes *routes)
+{
+    const struct conf *conf = snapshot->conf;
+    size_t i;
+
+    metrics_routes_prune(routes);
+    snapshot->counters = calloc(conf->n_routes, sizeof *snapshot->counters);
+    if (snapshot->counters == NULL)
+        return -1;
+    for (i = 0; i < conf->n_routes; i++) {
+        snapshot->counters[i] = metrics_routes_get(routes, conf->routes[i].name);
+        if (snapshot->counters[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+struct metrics_route *
+snapshot_metrics(const struct snapshot *snapshot, const struct conf_route *route,
+                 const struct loop *loop)
+{
+    return metrics_entry_worker(snapshot->counters[route - snapshot->conf->routes], loop_id(loop));
+}
+
+static void
+put_counters(struct snapshot *snapshot)
+{
+    size_t i;
+
+    for (i = 0; snapshot->counters != NULL && i < snapshot->conf->n_routes; i++)
+        metrics_entry_put(snapshot->counters[i]);
+    free(snapshot->counters);
+}
+
 struct snapshot *
 snapshot_ref(struct snapshot *snapshot)
 {
@@ -205,6 +242,7 @@ snapshot_unref(struct snapshot *snapshot)
 {
     if (snapshot == NULL || __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) != 0)
         return;
+    put_counters(snapshot);
     tls_unref(snapshot->tls);
     free_maps(snapshot->maps, snapshot->conf->n_routes);
     networks_free(snapshot->trusted);

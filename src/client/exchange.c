@@ -10,6 +10,7 @@
 #include "client/http.h"
 #include "client/http_connection.h"
 #include "conf/conf.h"
+#include "event/loop.h"
 
 enum {
     HEAD_MAX = 512, /* bytes of an answer's head without the caller's lines */
@@ -138,6 +139,18 @@ exchange_add_lines(struct exchange *exchange, const char *lines)
     exchange->lines = strdup(lines);
     if (exchange->lines == NULL)
         log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+}
+
+void
+exchange_set_metrics(struct exchange *exchange, struct metrics_route *metrics)
+{
+    exchange->metrics = metrics;
+}
+
+void
+exchange_set_reason(struct exchange *exchange, enum metrics_refusal reason)
+{
+    exchange->reason = reason;
 }
 
 void
@@ -295,6 +308,21 @@ framing_in_doubt(int status)
            status == 431 || status == 501 || status == 505;
 }
 
+static void
+count_refusal(const struct exchange *exchange, int status)
+{
+    struct metrics_worker *worker = loop_metrics(exchange_loop(exchange));
+    enum metrics_refusal reason = exchange->reason;
+
+    if (status < 400)
+        return;
+    if (reason == METRICS_REFUSED_BY_STATUS)
+        reason = metrics_refusal_of(status, exchange->metrics != NULL);
+    metrics_add(exchange->metrics != NULL ? &exchange->metrics->refusals[reason]
+                                          : &worker->refusals[reason],
+                1);
+}
+
 /* `why` may quote what came from outside: it must not leave its string. */
 static void
 escape_json(const char *why, char *out, size_t size)
@@ -322,6 +350,7 @@ exchange_error(struct exchange *exchange, int status, const char *headers, const
                                       : "Content-Type: text/plain; charset=utf-8\r\n";
     int len;
 
+    count_refusal(exchange, status);
     if (framing_in_doubt(status))
         exchange->close_after = true;
     if (exchange->json) {
@@ -355,6 +384,7 @@ exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exch
     stream_want_read(http->stream, false);
     stream_set_owner(http->stream, owner);
     http->stream = NULL;
+    exchange->status = 101;
     http_close_exchange(http);
     http_end(http);
 }

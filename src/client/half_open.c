@@ -84,6 +84,7 @@ half_open_evict(struct half_open *half_open, const char *why)
         return true;
     log_debug(loop_log(http->loop), http->name, "half-open client closed: %s", why);
     note_eviction(half_open, why);
+    metrics_add(&loop_metrics(http->loop)->refusals[METRICS_REFUSED_HALF_OPEN], 1);
     http_drop(http);
     return true;
 }

@@ -38,12 +38,27 @@ free_http(struct loop_deferred *deferred)
     free(http);
 }
 
+/* A handshake that is not over when its connection ends will never be. */
+static void
+look_at_greeting(struct http *http, bool last)
+{
+    struct metrics_worker *metrics = loop_metrics(http->loop);
+    bool done = http->stream != NULL && stream_is_established(http->stream);
+
+    if (!http->greeting || (!done && !last))
+        return;
+    http->greeting = false;
+    metrics_add(done ? &metrics->tls_done : &metrics->tls_failed, 1);
+}
+
 void
 http_end(struct http *http)
 {
     if (http->over)
         return;
     http->over = true;
+    look_at_greeting(http, true);
+    metrics_add(&loop_metrics(http->loop)->http_ended, 1);
     timer_deinit(&http->timer);
     stream_close(http->stream);
     http->stream = NULL;
@@ -124,7 +139,12 @@ log_exchange(struct http *http)
 void
 http_close_exchange(struct http *http)
 {
-    http->set->n_open -= http->exchange.open;
+    struct metrics_worker *metrics = loop_metrics(http->loop);
+    unsigned kind = (unsigned)http->exchange.status / 100;
+
+    metrics_add(&metrics->exchanges_ended, 1);
+    metrics_add(&metrics->answers[kind < 6 ? kind : 0], 1);
+    http->set->n_open--;
     http->exchange.open = false;
     http->exchange.route = NULL;
     free(http->exchange.lines);
@@ -143,6 +163,7 @@ client_gone(struct http *http)
 
     log_debug(loop_log(http->loop), http->name, "client gone: %s",
               http->client_ended ? "end of stream" : stream_why(http->stream));
+    look_at_greeting(http, true);
     if (exchange->open) {
         if (exchange->status == 0)
             exchange->status = STATUS_CLIENT_GONE;
@@ -169,6 +190,7 @@ begin_exchange(struct http *http)
     http->set->n_open++;
     exchange->close_after = http->draining;
     half_open_end(&http->set->half_open, http);
+    metrics_add(&loop_metrics(http->loop)->exchanges_begun, 1);
 }
 
 void
@@ -378,6 +400,7 @@ on_readable(struct stream_owner *owner)
     uint8_t *scratch = loop_scratch(http->loop);
     ssize_t n = stream_read(http->stream, scratch, READ_MAX);
 
+    look_at_greeting(http, false);
     if (n == STREAM_AGAIN)
         return;
     if (n > 0) {
@@ -469,6 +492,7 @@ http_accept(const struct http_options *options)
     http->peer = *options->peer;
     http->log_access = options->log_access;
     http->draining = options->draining;
+    http->greeting = options->ssl != NULL;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);
@@ -476,6 +500,7 @@ http_accept(const struct http_options *options)
     half_open_make_place(&http->set->half_open);
     list_add(&http->set->members, &http->link);
     http->set->n_members++;
+    metrics_add(&loop_metrics(http->loop)->http_opened, 1);
     list_init(&http->waiting);
     half_open_begin(&http->set->half_open, http);
     expect_head(http);

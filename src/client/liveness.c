@@ -58,6 +58,15 @@ liveness_pinged(struct liveness *liveness, const struct liveness_view *view)
 }
 
 double
+liveness_ponged(struct liveness *liveness, double now)
+{
+    double asked = liveness->asked;
+
+    liveness->asked = 0;
+    return asked != 0 ? now - asked : -1;
+}
+
+double
 liveness_due(const struct liveness *liveness, const struct liveness_view *view)
 {
     double due = sooner(heartbeat_due(liveness, view), message_due(liveness, view));

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/metrics.h"
 #include "bridge/endpoint.h"
 #include "conf/conf.h"
 #include "net/stream.h"
@@ -19,10 +20,12 @@ _Static_assert((int)GATHER_HEADROOM >= (int)ENDPOINT_HEADROOM,
 _Static_assert(SLICE % 3 == 0, "slices of base64 are joined");
 
 void
-messages_init(struct messages *messages, const struct conf_route *route)
+messages_init(struct messages *messages, const struct conf_route *route,
+              struct metrics_route *metrics)
 {
     memset(messages, 0, sizeof *messages);
     messages->route = route;
+    messages->metrics = metrics;
 }
 
 void
@@ -37,7 +40,23 @@ messages_are_whole(const struct conf_route *route)
     return route->framing != CONF_FRAMING_NONE || route->messages == CONF_MESSAGES_BASE64;
 }
 
+static void
+count(struct messages *messages, enum metrics_direction direction, size_t bytes, size_t n)
+{
+    struct metrics_flow *flow = &messages->metrics->flows[METRICS_WEBSOCKET];
+
+    metrics_add(&flow->bytes[direction], bytes);
+    metrics_add(&flow->messages[direction], n);
+}
+
 /* ---- client to target ---- */
+
+void
+messages_count_in(struct messages *messages, const struct ws_chunk *chunk)
+{
+    if (chunk->len > 0 || chunk->n_messages > 0)
+        count(messages, METRICS_IN, chunk->len, chunk->n_messages);
+}
 
 /* Binary frames are bytes on every route. */
 static void
@@ -84,17 +103,27 @@ messages_sent(struct messages *messages)
 
 /* ---- target to client ---- */
 
+/* Before they are written: who has received them must find them counted. */
 static void
-send_frame(struct stream *stream, uint8_t *data, size_t len, enum ws_opcode opcode)
+count_out(struct messages *messages, const struct stream *stream, size_t bytes, size_t n)
+{
+    if (!stream_is_broken(stream))
+        count(messages, METRICS_OUT, bytes, n);
+}
+
+static void
+send_frame(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
+           enum ws_opcode opcode)
 {
     size_t header = ws_encode_before(data, len, opcode);
 
+    count_out(messages, stream, len, 1);
     stream_write(stream, data - header, header + len);
 }
 
 /* Each time one whole message: fragments, where it does not fit into one slice. */
 static void
-send_base64(struct stream *stream, const uint8_t *data, size_t len)
+send_base64(struct messages *messages, struct stream *stream, const uint8_t *data, size_t len)
 {
     uint8_t frame[WS_HEADER_MAX + SLICE / 3 * 4];
     enum ws_opcode opcode = WS_TEXT;
@@ -105,6 +134,7 @@ send_base64(struct stream *stream, const uint8_t *data, size_t len)
         size_t header = ws_encode_header(frame, text, opcode, slice == len, NULL);
 
         base64_encode((char *)frame + header, data, slice);
+        count_out(messages, stream, text, slice == len);
         stream_write(stream, frame, header + text);
         opcode = WS_CONTINUATION;
         data += slice;
@@ -142,7 +172,7 @@ send_text(struct messages *messages, struct stream *stream, uint8_t *data, size_
         len = framed ? 0 : valid_part(data, len);
     }
     if (len > 0 || (framed && fault->code == 0))
-        send_frame(stream, data, len, WS_TEXT);
+        send_frame(messages, stream, data, len, WS_TEXT);
 }
 
 void
@@ -151,13 +181,13 @@ messages_to_client(struct messages *messages, struct stream *stream, uint8_t *da
 {
     switch (messages->route->messages) {
     case CONF_MESSAGES_BINARY:
-        send_frame(stream, data, len, WS_BINARY);
+        send_frame(messages, stream, data, len, WS_BINARY);
         break;
     case CONF_MESSAGES_TEXT:
         send_text(messages, stream, data, len, fault);
         break;
     case CONF_MESSAGES_BASE64:
-        send_base64(stream, data, len);
+        send_base64(messages, stream, data, len);
         break;
     }
 }

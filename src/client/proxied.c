@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "event/loop.h"
 #include "event/timer.h"
 #include "net/stream.h"
@@ -46,6 +47,7 @@ refuse(struct waiting *waiting, const char *why)
     addr_text(&waiting->proxied.peer, text);
     log_info(loop_log(waiting->set->loop), "listener", "closed: PROXY header from %s: %s", text,
              why);
+    metrics_add(&loop_metrics(waiting->set->loop)->refusals[METRICS_REFUSED_PROXY_HEADER], 1);
     stream_close(waiting->stream);
     release(waiting);
 }

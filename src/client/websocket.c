@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "bridge/endpoint.h"
 #include "client/http.h"
 #include "client/liveness.h"
@@ -154,6 +155,7 @@ on_timer(struct timer *timer)
     case LIVENESS_PING:
         ws_control_ping(ws->stream);
         liveness_pinged(&ws->liveness, &now);
+        ws->liveness.asked = now.now;
         break;
     case LIVENESS_FINE:
         break;
@@ -184,6 +186,16 @@ client_close(struct websocket *ws)
     end(ws, &(struct ending){ENDER_CLIENT, code, reason});
 }
 
+/* A sign of life, which reading it has noted; left to do is to tell how long it took. */
+static void
+client_pong(struct websocket *ws)
+{
+    double seconds = liveness_ponged(&ws->liveness, loop_now(ws->loop));
+
+    if (seconds >= 0)
+        metrics_observe(&ws->messages.metrics->heartbeat, seconds);
+}
+
 static void
 control(struct websocket *ws, const struct ws_chunk *chunk)
 {
@@ -195,7 +207,8 @@ control(struct websocket *ws, const struct ws_chunk *chunk)
         if (ws->state == OPEN)
             ws_control_pong(ws->stream, &ws->pong, ws->decoder.control, ws->decoder.control_len);
         break;
-    default: /* a PONG is a sign of life, which reading it has noted */
+    default:
+        client_pong(ws);
         break;
     }
 }
@@ -241,6 +254,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
 
         data += used;
         len -= used;
+        messages_count_in(&ws->messages, &chunk);
         if (chunk.len > 0 || chunk.stop == WS_STOP_MESSAGE)
             deliver(ws, &chunk);
         if (ws->state == OVER)
@@ -445,7 +459,7 @@ websocket_open(const struct websocket_options *options)
     ws->lingers = options->lingers;
     whole = messages_are_whole(ws->route);
     ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? ws->route->message_max : 0, whole);
-    messages_init(&ws->messages, ws->route);
+    messages_init(&ws->messages, ws->route, options->metrics);
     timer_init(&ws->timer, ws->loop, on_timer);
     exchange_take(options->exchange, &ws->owner, &taken);
     ws->stream = taken.stream;

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  *   ev_run:  prepare ──→ epoll_wait ──→ check ──→ io, timers, async (mailbox) ──┐
- *               ▲        clock is read here, once                               │
+ *               ▲        clock is read here, once; what follows is one turn     │
  *               └── what was deferred runs before the loop waits again ─────────┘
  */
 #include "event/loop.h"
 
 #include <ev.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "event/mailbox.h"
 
 enum {
@@ -22,6 +24,7 @@ enum {
 struct loop {
     struct ev_loop *ev;
     struct log *log;
+    struct metrics_worker *metrics;
     double now;
     struct loop_deferred *deferred;
     struct buf_pool pool;
@@ -30,6 +33,7 @@ struct loop {
     ev_check check;
     ev_async async;
     unsigned id;
+    bool in_turn; /* between check and prepare */
     size_t n_sockets;
     uint8_t *scratch; /* LOOP_HEADROOM before it belongs to it too */
 };
@@ -54,21 +58,44 @@ run_deferred(struct loop *loop)
     }
 }
 
+/* While a turn lasts, whoever else has an event waits. */
+static void
+count_turn(struct loop *loop)
+{
+    struct metrics_worker *metrics = loop->metrics;
+    double length = monotonic() - loop->now;
+
+    metrics_observe(&metrics->turns, length);
+    if (length * 1e9 > (double)metrics->turn_max)
+        metrics_set(&metrics->turn_max, (uint64_t)(length * 1e9));
+    metrics_set(&metrics->sockets, loop->n_sockets);
+    metrics_set(&metrics->buffer_blocks, loop->pool.n_borrowed);
+    metrics_set(&metrics->buffer_bytes, loop->pool.n_bytes);
+}
+
 static void
 on_prepare(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
+    struct loop *loop = container_of(watcher, struct loop, prepare);
+
     (void)ev;
     (void)revents;
-    run_deferred(container_of(watcher, struct loop, prepare));
+    run_deferred(loop);
+    if (loop->in_turn)
+        count_turn(loop);
+    loop->in_turn = false;
 }
 
 static void
 on_check(struct ev_loop *ev, ev_check *watcher, int revents)
 {
+    struct loop *loop = container_of(watcher, struct loop, check);
+
     (void)ev;
     (void)revents;
     /* ev_now() is wall-clock time, which may jump. */
-    container_of(watcher, struct loop, check)->now = monotonic();
+    loop->now = monotonic();
+    loop->in_turn = true;
 }
 
 void
@@ -112,8 +139,10 @@ loop_new(struct log *log, unsigned id)
     if (loop == NULL)
         goto fail;
     memory = malloc(LOOP_HEADROOM + LOOP_SCRATCH);
-    if (memory == NULL)
+    loop->metrics = aligned_alloc(METRICS_LINE, sizeof *loop->metrics);
+    if (memory == NULL || loop->metrics == NULL)
         goto fail;
+    memset(loop->metrics, 0, sizeof *loop->metrics);
     loop->ev = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOENV);
     if (loop->ev == NULL)
         goto fail;
@@ -128,6 +157,8 @@ loop_new(struct log *log, unsigned id)
 fail:
     log_error(log, "loop", "cannot make an event loop: out of memory or descriptors");
     free(memory);
+    if (loop != NULL)
+        free(loop->metrics);
     free(loop);
     return NULL;
 }
@@ -142,6 +173,7 @@ loop_free(struct loop *loop)
     buf_pool_deinit(&loop->pool);
     ev_loop_destroy(loop->ev);
     free(loop->scratch - LOOP_HEADROOM);
+    free(loop->metrics);
     free(loop);
 }
 
@@ -180,6 +212,12 @@ struct buf_pool *
 loop_pool(struct loop *loop)
 {
     return &loop->pool;
+}
+
+struct metrics_worker *
+loop_metrics(const struct loop *loop)
+{
+    return loop->metrics;
 }
 
 void

@@ -147,8 +147,10 @@ listen_socket_open(struct listen_socket *sock, const struct conf_listen *listen,
     if (sock->fds != NULL && open_configured(sock, listen, n_workers, socket_mode) == 0)
         return 0;
     error = errno;
-    log_error(log, "listener", "cannot listen on %s: %s", listen->text, strerror(error));
+    if (log != NULL)
+        log_error(log, "listener", "cannot listen on %s: %s", listen->text, strerror(error));
     listen_socket_close(sock);
+    errno = error;
     return -1;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "event/loop.h"
 #include "event/timer.h"
 
@@ -20,7 +21,7 @@ struct listener {
     struct loop *loop;
     struct listener_owner *owner;
     struct timer pause;
-    bool starved; /* the warning has been written */
+    bool starved; /* the warning has been written; no connection could be accepted since */
     bool stopped;
     struct loop_deferred free_later;
 };
@@ -35,30 +36,42 @@ is_passing(int error)
 }
 
 static void
+count_listening(struct listener *listener, int change)
+{
+    struct metrics_worker *metrics = loop_metrics(listener->loop);
+
+    metrics_set(&metrics->listening, metrics->listening + (uint64_t)change);
+}
+
+static void
 starve(struct listener *listener, const char *why)
 {
-    if (!listener->starved)
+    if (!listener->starved) {
         log_warn(loop_log(listener->loop), "listener",
                  "cannot accept: %s; connections wait until some have ended", why);
+        metrics_add(&loop_metrics(listener->loop)->pauses, 1);
+        count_listening(listener, -1);
+    }
     listener->starved = true;
     ev_io_stop(loop_ev(listener->loop), &listener->io);
     timer_set(&listener->pause, loop_now(listener->loop) + LISTENER_PAUSE);
 }
 
 static void
-on_pause_over(struct timer *timer)
+recover(struct listener *listener)
 {
-    struct listener *listener = container_of(timer, struct listener, pause);
-
-    ev_io_start(loop_ev(listener->loop), &listener->io);
+    if (!listener->starved)
+        return;
+    log_info(loop_log(listener->loop), "listener", "accepting again");
+    listener->starved = false;
+    count_listening(listener, 1);
 }
 
 static void
 hand_over(struct listener *listener, int fd, const struct addr *peer)
 {
-    if (listener->starved)
-        log_info(loop_log(listener->loop), "listener", "accepting again");
-    listener->starved = false;
+    recover(listener);
+    metrics_add(&loop_metrics(listener->loop)->accepted, 1);
     listener->owner->accepted(listener->owner, fd, peer);
 }
 
@@ -93,10 +106,23 @@ accept_batch(struct listener *listener, unsigned left)
         } else if (errno == EINVAL) { /* drained, by us or by another worker that shares it */
             ev_io_stop(loop_ev(listener->loop), &listener->io);
             return;
-        } else if (errno == EAGAIN || !failed(listener, errno)) {
+        } else if (errno == EAGAIN) {
+            recover(listener); /* the kernel has a descriptor before it looks for a connection */
+            return;
+        } else if (!failed(listener, errno)) {
             return;
         }
     }
+}
+
+/* Also without a connection that waits: nobody may come before we say that we accept again. */
+static void
+on_pause_over(struct timer *timer)
+{
+    struct listener *listener = container_of(timer, struct listener, pause);
+
+    ev_io_start(loop_ev(listener->loop), &listener->io);
+    accept_batch(listener, LISTENER_BATCH);
 }
 
 static void
@@ -128,6 +154,7 @@ listener_start(struct loop *loop, int fd, struct listener_owner *owner)
     timer_init(&listener->pause, loop, on_pause_over);
     ev_io_init(&listener->io, on_readable, fd, EV_READ);
     ev_io_start(loop_ev(loop), &listener->io);
+    count_listening(listener, 1);
     return listener;
 }
 
@@ -143,6 +170,8 @@ listener_stop(struct listener *listener)
     if (listener == NULL || listener->stopped)
         return;
     listener->stopped = true;
+    if (!listener->starved)
+        count_listening(listener, -1);
     ev_io_stop(loop_ev(listener->loop), &listener->io);
     timer_deinit(&listener->pause);
     loop_defer(listener->loop, &listener->free_later, free_listener);

@@ -23,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/metrics.h"
 #include "event/loop.h"
 #include "event/timer.h"
 #include "net/dns_name.h"
@@ -180,6 +181,8 @@ static enum resolver_result
 result_of(int status)
 {
     switch (status) {
+    case ARES_SUCCESS:
+        return RESOLVER_OK;
     case ARES_ENODATA:
     case ARES_ENOTFOUND:
     case ARES_EBADNAME:
@@ -219,6 +222,17 @@ complete(struct answer *answer, enum resolver_result result, double ttl)
     answer_put(answer);
 }
 
+/* A name that does not exist is an answer; most have no address of one family. */
+static void
+count_answer(const struct resolver *resolver, enum resolver_result result)
+{
+    struct metrics_worker *metrics = loop_metrics(resolver->loop);
+
+    metrics_add(&metrics->dns_queries, 1);
+    if (result == RESOLVER_FAILED || result == RESOLVER_TIMEOUT)
+        metrics_add(&metrics->dns_failed, 1);
+}
+
 static void
 answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
 {
@@ -227,6 +241,7 @@ answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
     double ttl = TTL_FAILURE;
 
     (void)timeouts;
+    count_answer(answer->resolver, result);
     if (status == ARES_SUCCESS) {
         result = take_addresses(answer, info);
         ttl = lifetime(info);

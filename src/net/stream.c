@@ -435,6 +435,12 @@ stream_handshake(struct stream *stream)
     return result == 1 ? 1 : result == STREAM_AGAIN ? 0 : -1;
 }
 
+bool
+stream_is_established(const struct stream *stream)
+{
+    return stream->ssl == NULL || SSL_is_init_finished(stream->ssl);
+}
+
 /* ---- events ---- */
 
 static void

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "conf/conf.h"
 #include "net/tls_client.h"
 #include "net/tls_context.h"
@@ -125,6 +126,33 @@ tls_why(SSL *ssl, char *out, size_t size)
         snprintf(out, size, "%s: %s", reason, X509_verify_cert_error_string(verified));
     else
         snprintf(out, size, "%s", reason);
+}
+
+time_t
+tls_expiry(const struct tls *tls, size_t index)
+{
+    return tls->server != NULL ? tls_server_expiry(tls->server, index) : 0;
+}
+
+void
+tls_warn_expiry(const struct tls *tls, const struct conf *conf, struct log *log)
+{
+    time_t now = time(NULL);
+
+    for (size_t i = 0; i < conf->n_tls; i++) {
+        const struct conf_tls *section = &conf->tls[i];
+        time_t end = tls_expiry(tls, i);
+        char date[32];
+        struct tm tm;
+
+        if (end == 0 || end > now + (time_t)TLS_EXPIRY_SOON * 24 * 3600)
+            continue;
+        gmtime_r(&end, &tm);
+        strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
+        log_warn(log, "tls", "the certificate %s (%s) %s on %s UTC", section->certificate,
+                 section->host != NULL ? section->host : "default",
+                 end <= now ? "expired" : "expires", date);
+    }
 }
 
 const char *

@@ -419,6 +419,18 @@ tls_server_set_tickets(struct tls_server *server, const uint8_t keys[TLS_TICKET_
     OPENSSL_cleanse(copy, sizeof copy);
 }
 
+time_t
+tls_server_expiry(const struct tls_server *server, size_t index)
+{
+    X509 *certificate =
+        index < server->n ? SSL_CTX_get0_certificate(server->list[index].context) : NULL;
+    struct tm tm;
+
+    if (certificate == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+        return 0;
+    return timegm(&tm);
+}
+
 SSL *
 tls_server_accept(struct tls_server *server)
 {

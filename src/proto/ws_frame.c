@@ -245,6 +245,7 @@ end_frame(struct ws_decoder *decoder, struct ws_chunk *chunk)
         fail(chunk, 1007, "text ends inside a code point");
         return;
     }
+    chunk->n_messages++;
     if (!decoder->per_message)
         return;
     chunk->stop = WS_STOP_MESSAGE;
@@ -308,6 +309,7 @@ take_whole_messages(struct ws_decoder *decoder, uint8_t *in, size_t len, struct 
         at += size + n;
         if (!take_message(decoder, at - n, n, &out))
             break;
+        out.n_messages++;
     }
     if (at > in)
         decoder->message_opcode = out.type;

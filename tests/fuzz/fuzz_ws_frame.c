@@ -18,6 +18,7 @@ struct options {
 struct record {
     struct fuzz_log log;
     int type;
+    size_t n_messages; /* that have ended */
 };
 
 static void
@@ -177,6 +178,7 @@ simple_frame(struct simple *s, struct record *record)
             record_event(record, WS_STOP_ERROR, 1007);
             return false;
         }
+        record->n_messages++;
         if (s->options->per_message)
             record_event(record, WS_STOP_MESSAGE, s->type);
     }
@@ -188,6 +190,7 @@ simple_frame(struct simple *s, struct record *record)
 static void
 record_chunk(struct record *record, const struct ws_decoder *decoder, const struct ws_chunk *chunk)
 {
+    record->n_messages += chunk->n_messages;
     record_data(record, chunk->type, chunk->data, chunk->len);
     if (chunk->stop == WS_STOP_CONTROL) {
         record_event(record, WS_STOP_CONTROL, chunk->opcode);
@@ -285,6 +288,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         ;
     CHECK(fuzz_log_same(&whole.log, &expected.log));
     CHECK(fuzz_log_same(&parts.log, &expected.log));
+    CHECK(whole.n_messages == expected.n_messages);
+    CHECK(parts.n_messages == expected.n_messages);
     check_close(in);
     free(whole.log.at);
     free(parts.log.at);
