@@ -25,6 +25,7 @@
 #include "event/loop.h"
 #include "event/signals.h"
 #include "event/worker.h"
+#include "net/inherited.h"
 #include "net/listener.h"
 
 enum status {
@@ -393,6 +394,7 @@ run(struct culvert *culvert)
     enum status status = STATUS_DONE;
 
     raise_descriptor_limit(culvert->log);
+    inherited_warn(culvert->snapshot->conf, culvert->log);
     if (start(culvert) != 0) {
         status = STATUS_FAILED;
         if (culvert->n_running > 0)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "net/inherited.h"
 
 #define LISTENER_PAUSE 0.1 /* seconds: the time in which descriptors may become free */
 
@@ -98,6 +99,12 @@ on_readable(struct ev_loop *ev, ev_io *io, int revents)
 void
 listener_drain(struct listener *listener)
 {
+    /* To shut it down would end it for the service manager and for the process after us too. */
+    if (inherited_is(listener->io.fd)) {
+        ev_io_stop(loop_ev(listener->loop), &listener->io);
+        timer_deinit(&listener->pause);
+        return;
+    }
     accept_batch(listener, LISTENER_BACKLOG);
     shutdown(listener->io.fd, SHUT_RDWR);
 }
