@@ -186,7 +186,7 @@ def test_vnc_in_the_browser(run, chromium):
     shell.wait_port(6080)
     assert chromium.goto(url="http://localhost:6080/vnc.html?autoconnect=1") == 200
     chromium.wait_for("document.documentElement.classList.contains('noVNC_connected')", "noVNC to connect")
-    chromium.wait_for("/:9 .*- noVNC$/.test(document.title)", "the desktop's name")
+    chromium.wait_for("/@.* - noVNC$/.test(document.title)", "the desktop's name")
     chromium.wait_for("[...document.querySelectorAll('canvas')].some((c) => c.width >= 640)", "the desktop")
 
 
