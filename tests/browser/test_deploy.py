@@ -14,7 +14,7 @@ import subprocess
 import pytest
 import yaml
 from harness.culvert import BINARY, ROOT, run
-from harness.network import own_network
+from harness.loopback import own_network
 from harness.peers import free_port
 
 CONTRIB = os.path.join(ROOT, "contrib")

@@ -16,7 +16,7 @@ import pytest
 from chromium import MODULES, need
 from harness.child import spawn
 from harness.culvert import BINARY, ROOT, SANITIZER, environment
-from harness.network import own_network
+from harness.loopback import own_network
 from harness.wait import DEADLINE, wait_until
 from harness.wire import connect
 from harness.ws import Refused, WsClient
