@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * culvert -- arguments, signals, start and stop.
+ * culvert -- arguments, signals, start, reload, drain and stop.
  *
- *      arguments → configuration → sockets → one loop and service per worker → threads
+ *      arguments → configuration → fleet: sockets, one loop, service and thread per worker
  *                                main's own loop: signals, until all workers have stopped
+ *
+ *      RUNNING ──TERM──→ DRAINING ──all have left, or drain_timeout──→ STOPPING ──→ the end
+ *       └ HUP: reload                    └──── TERM once more: at once ────┘
  */
 #include <errno.h>
 #include <getopt.h>
+#include <math.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,14 +23,15 @@
 #include "admin/usage.h"
 #include "base/list.h"
 #include "base/log.h"
-#include "bridge/service.h"
+#include "bridge/fleet.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/signals.h"
-#include "event/worker.h"
+#include "event/timer.h"
+#include "net/addr.h"
 #include "net/inherited.h"
-#include "net/listener.h"
+#include "net/listen_set.h"
 
 enum status {
     STATUS_DONE = 0,
@@ -46,30 +51,25 @@ struct arguments {
     bool dump;
 };
 
-struct crew; /* one worker with what it serves */
+enum phase {
+    STARTING,
+    RUNNING,
+    DRAINING, /* clients are told to leave, one by one */
+    STOPPING, /* what is left ends */
+};
 
 struct culvert {
     struct signals_owner signals_owner;
+    struct fleet_owner fleet_owner;
+    const struct arguments *arguments;
     struct log *log;
-    struct snapshot *snapshot;
     struct loop *loop; /* main's */
     struct signals *signals;
-    struct listen_socket *sockets;
-    size_t n_sockets;
-    struct crew *crews;
-    unsigned n_crews;
-    unsigned n_running;
-    bool stopping;
+    struct fleet *fleet;
+    struct timer deadline; /* of the drain */
+    enum phase phase;
+    bool reload_again; /* asked for while one was under way */
     struct stats stats;
-};
-
-struct crew {
-    struct service_owner owner;
-    struct culvert *culvert;
-    struct loop *loop;
-    struct service *service;
-    struct worker *worker;
-    struct loop_message stopped;
 };
 
 /* ---- arguments ---- */
@@ -148,22 +148,267 @@ parse_arguments(struct arguments *arguments, int argc, char **argv)
 
 /* ---- configuration ---- */
 
+/* Returns NULL with mistakes in report. */
 static struct snapshot *
-load(const struct arguments *arguments)
+load(const struct arguments *arguments, struct conf_report *report)
+{
+    struct conf *conf =
+        arguments->listen != NULL
+            ? conf_from_arguments(arguments->listen, arguments->target, arguments->web, report)
+            : conf_load(arguments->file, report);
+
+    return conf != NULL ? snapshot_new(conf, report) : NULL;
+}
+
+static const char *
+file_name(const struct arguments *arguments)
+{
+    return arguments->listen != NULL ? "command line" : arguments->file;
+}
+
+/* For the start: mistakes go to standard error. */
+static struct snapshot *
+load_first(const struct arguments *arguments)
 {
     struct conf_report report;
-    struct snapshot *snapshot = NULL;
-    struct conf *conf;
+    struct snapshot *snapshot;
 
-    conf_report_init(&report, arguments->listen != NULL ? "command line" : arguments->file);
-    conf = arguments->listen != NULL
-               ? conf_from_arguments(arguments->listen, arguments->target, arguments->web, &report)
-               : conf_load(arguments->file, &report);
-    if (conf != NULL)
-        snapshot = snapshot_new(conf, &report);
+    conf_report_init(&report, file_name(arguments));
+    snapshot = load(arguments, &report);
     conf_report_print(&report, stderr);
     conf_report_deinit(&report);
     return snapshot;
+}
+
+static struct log_options
+log_options(const struct conf *conf)
+{
+    return (struct log_options){
+        .fd = STDERR_FILENO,
+        .file = conf->log_file,
+        .format = conf->log_format == CONF_LOG_JSON ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT,
+        .level = conf->log_level,
+    };
+}
+
+/* Returns NULL, said on standard error. */
+static struct log *
+open_log(const struct conf *conf)
+{
+    struct log_options options = log_options(conf);
+    struct log *log = log_open(&options);
+    struct conf_report report;
+
+    if (log != NULL)
+        return log;
+    conf_report_init(&report, conf->file);
+    conf_report_add(&report, conf->log_file_line, "[log] file: cannot open %s: %s",
+                    conf->log_file != NULL ? conf->log_file : "-", strerror(errno));
+    conf_report_print(&report, stderr);
+    conf_report_deinit(&report);
+    return NULL;
+}
+
+/* ---- reload ---- */
+
+static void
+announce(const struct culvert *culvert, const struct listen_set *set,
+         const struct listen_set *previous)
+{
+    char text[ADDR_TEXT];
+    size_t i;
+
+    for (i = 0; i < listen_set_count(set); i++) {
+        const struct conf_listen *listen = listen_set_conf(set, i);
+
+        if (listen_set_shares(set, i, previous))
+            continue;
+        addr_text(listen_set_addr(set, i), text);
+        log_info(culvert->log, "main", "listening on %s%s%s", text, listen->tls ? " tls" : "",
+                 listen->proxy ? " proxy" : "");
+    }
+}
+
+static void
+log_mistakes(const struct culvert *culvert, const struct conf_report *report)
+{
+    size_t i;
+
+    for (i = 0; i < report->n_mistakes; i++)
+        log_error(culvert->log, "main", "%s:%u: %s", report->file, report->mistakes[i].line,
+                  report->mistakes[i].text);
+}
+
+/* Keys that need another start are told, and stay as they are. */
+static void
+warn_of_restart(const struct culvert *culvert, const struct conf *conf)
+{
+    const struct conf_key *key = NULL;
+
+    while ((key = conf_next_fixed(fleet_snapshot(culvert->fleet)->conf, conf, key)) != NULL)
+        log_warn(culvert->log, "main", "[%s] %s has changed: it takes effect at the next start",
+                 key->section, key->name);
+}
+
+/* Returns -1, logged, with everything as it was. */
+static int
+change_to(struct culvert *culvert, struct snapshot *snapshot)
+{
+    struct snapshot *old = fleet_snapshot(culvert->fleet);
+    struct log_options options = log_options(snapshot->conf);
+    struct log_options old_options = log_options(old->conf);
+
+    snapshot_inherit(snapshot, old);
+    if (log_apply(culvert->log, &options) != 0)
+        return -1;
+    if (fleet_configure(culvert->fleet, snapshot) == 0)
+        return 0;
+    if (log_apply(culvert->log, &old_options) != 0)
+        log_warn(culvert->log, "main", "the log stays as the new configuration has it");
+    return -1;
+}
+
+static void
+reload(struct culvert *culvert)
+{
+    struct conf_report report;
+    struct snapshot *snapshot;
+
+    if (culvert->arguments->listen != NULL || strcmp(culvert->arguments->file, "-") == 0) {
+        log_warn(culvert->log, "main", "nothing to reload: there is no configuration file");
+        return;
+    }
+    culvert->reload_again = fleet_is_changing(culvert->fleet);
+    if (culvert->reload_again)
+        return;
+    log_info(culvert->log, "main", "reloading %s", culvert->arguments->file);
+    conf_report_init(&report, culvert->arguments->file);
+    snapshot = load(culvert->arguments, &report);
+    if (snapshot != NULL)
+        warn_of_restart(culvert, snapshot->conf);
+    log_mistakes(culvert, &report);
+    conf_report_deinit(&report);
+    if (snapshot == NULL || change_to(culvert, snapshot) != 0)
+        log_info(culvert->log, "main", "not reloaded: nothing has changed");
+    snapshot_unref(snapshot);
+}
+
+static void
+on_configured(struct fleet_owner *owner)
+{
+    struct culvert *culvert = container_of(owner, struct culvert, fleet_owner);
+
+    log_info(culvert->log, "main", "reloaded");
+    if (culvert->reload_again && culvert->phase == RUNNING)
+        reload(culvert);
+}
+
+/* ---- stop ---- */
+
+/* Clients have until then to leave and to say so; they are told to in the time before. */
+static double
+telling_time(const struct conf *conf)
+{
+    double answer = conf_longest_close_timeout(conf);
+
+    return fmax(conf->drain_timeout - answer, conf->drain_timeout / 2);
+}
+
+static void
+stop(struct culvert *culvert, bool at_once)
+{
+    culvert->phase = STOPPING;
+    if (fleet_stop(culvert->fleet, at_once) != 0) {
+        log_error(culvert->log, "main", "cannot stop in order");
+        loop_stop(culvert->loop);
+    }
+}
+
+static void
+begin_drain(struct culvert *culvert)
+{
+    const struct conf *conf = fleet_snapshot(culvert->fleet)->conf;
+
+    log_info(culvert->log, "main", "draining: stops when all clients have left, within %g s",
+             conf->drain_timeout);
+    culvert->phase = DRAINING;
+    timer_set(&culvert->deadline, loop_now(culvert->loop) + conf->drain_timeout);
+    if (fleet_drain(culvert->fleet, telling_time(conf)) != 0)
+        stop(culvert, false);
+}
+
+static void
+on_drained(struct fleet_owner *owner)
+{
+    struct culvert *culvert = container_of(owner, struct culvert, fleet_owner);
+
+    if (culvert->phase == DRAINING)
+        stop(culvert, false);
+}
+
+static void
+on_deadline(struct timer *timer)
+{
+    struct culvert *culvert = container_of(timer, struct culvert, deadline);
+
+    log_info(culvert->log, "main", "drain_timeout is over: what is left is closed");
+    stop(culvert, true);
+}
+
+static void
+on_stopped(struct fleet_owner *owner)
+{
+    loop_stop(container_of(owner, struct culvert, fleet_owner)->loop);
+}
+
+/* ---- signals ---- */
+
+static void
+on_terminate(struct culvert *culvert)
+{
+    if (culvert->phase == RUNNING) {
+        begin_drain(culvert);
+        return;
+    }
+    log_info(culvert->log, "main", "stopping at once");
+    stop(culvert, true);
+}
+
+static void
+reopen_log(struct log *log)
+{
+    if (log_reopen(log) == 0)
+        log_info(log, "main", "the log goes on");
+}
+
+static void
+on_signal(struct signals_owner *owner, int number)
+{
+    struct culvert *culvert = container_of(owner, struct culvert, signals_owner);
+    unsigned i;
+
+    if (number == SIGTERM || number == SIGINT) {
+        on_terminate(culvert);
+    } else if (number == SIGUSR1) {
+        reopen_log(culvert->log);
+    } else if (culvert->phase != RUNNING) {
+        log_info(culvert->log, "main", "signal %d is ignored while stopping", number);
+    } else if (number == SIGHUP) {
+        reload(culvert);
+    } else if (number == SIGUSR2 && stats_begin(&culvert->stats)) {
+        for (i = 0; i < fleet_size(culvert->fleet); i++)
+            stats_ask(&culvert->stats, i, fleet_service(culvert->fleet, i));
+    }
+}
+
+/* One more TERM on the way out must not make the end look like a crash. */
+static void
+block_signals(void)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
 /* ---- start ---- */
@@ -182,227 +427,55 @@ raise_descriptor_limit(struct log *log)
 }
 
 static int
-open_sockets(struct culvert *culvert)
+start(struct culvert *culvert, struct snapshot *snapshot)
 {
-    const struct conf *conf = culvert->snapshot->conf;
-    size_t i;
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0};
+    struct fleet_options options = {.snapshot = snapshot, .owner = &culvert->fleet_owner};
 
-    culvert->sockets = calloc(conf->n_listens, sizeof *culvert->sockets);
-    if (culvert->sockets == NULL)
+    culvert->signals_owner.caught = on_signal;
+    culvert->fleet_owner = (struct fleet_owner){on_configured, on_drained, on_stopped};
+    culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
+    if (culvert->signals == NULL)
         return -1;
-    for (i = 0; i < conf->n_listens; i++) {
-        if (listen_socket_open(&culvert->sockets[i], &conf->listens[i], conf->workers,
-                               conf->socket_mode, culvert->log) != 0)
-            return -1;
-        culvert->n_sockets++;
-    }
-    return 0;
-}
-
-static void
-deliver_stopped(struct loop_message *message)
-{
-    struct culvert *culvert = container_of(message, struct crew, stopped)->culvert;
-
-    if (--culvert->n_running == 0)
-        loop_stop(culvert->loop);
-}
-
-/* On the worker's thread. */
-static void
-on_stopped(struct service_owner *owner)
-{
-    struct crew *crew = container_of(owner, struct crew, owner);
-
-    crew->stopped.deliver = deliver_stopped;
-    loop_post(crew->culvert->loop, &crew->stopped);
-}
-
-/* What is left of the descriptors after those of the process itself, of the loops and of the
- * resolvers. */
-static size_t
-sockets_of_a_worker(const struct culvert *culvert)
-{
-    const struct conf *conf = culvert->snapshot->conf;
-    size_t own = 4 + 3 * (conf->workers + 1) + conf->n_listens * conf->workers;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-        return SIZE_MAX;
-    return limit.rlim_cur > own ? (limit.rlim_cur - own) / conf->workers : 0;
-}
-
-static int
-make_crew(struct culvert *culvert, struct crew *crew, unsigned id)
-{
-    const struct conf *conf = culvert->snapshot->conf;
-    struct service_port *ports = calloc(culvert->n_sockets, sizeof *ports);
-    struct service_options options = {
-        .snapshot = culvert->snapshot,
-        .ports = ports,
-        .n_ports = culvert->n_sockets,
-        .owner = &crew->owner,
-        .sockets_max = sockets_of_a_worker(culvert),
-    };
-    size_t i;
-
-    if (ports == NULL)
+    options.loop = culvert->loop;
+    culvert->fleet = fleet_start(&options);
+    if (culvert->fleet == NULL)
         return -1;
-    for (i = 0; i < culvert->n_sockets; i++) {
-        const struct listen_socket *socket = &culvert->sockets[i];
-
-        ports[i].fd = socket->fds[id % socket->n_fds];
-        ports[i].tls = conf->listens[i].tls;
-    }
-    crew->culvert = culvert;
-    crew->owner.stopped = on_stopped;
-    crew->loop = loop_new(culvert->log, id + 1);
-    options.loop = crew->loop;
-    if (crew->loop != NULL)
-        crew->service = service_new(&options);
-    free(ports);
-    return crew->service != NULL ? 0 : -1;
-}
-
-static int
-start_crews(struct culvert *culvert)
-{
-    unsigned n = culvert->snapshot->conf->workers;
-    unsigned i;
-
-    culvert->crews = calloc(n, sizeof *culvert->crews);
-    if (culvert->crews == NULL)
-        return -1;
-    /* All are made before any runs: making shares libraries' state, running does not. */
-    for (i = 0; i < n; i++) {
-        culvert->n_crews++;
-        if (make_crew(culvert, &culvert->crews[i], i) != 0)
-            return -1;
-    }
-    for (i = 0; i < n; i++) {
-        culvert->crews[i].worker = worker_start(culvert->crews[i].loop);
-        if (culvert->crews[i].worker == NULL)
-            return -1;
-        culvert->n_running++;
-    }
-    return 0;
-}
-
-static void
-announce(const struct culvert *culvert)
-{
-    const struct conf *conf = culvert->snapshot->conf;
-    char text[ADDR_TEXT];
-    size_t i;
-
-    for (i = 0; i < culvert->n_sockets; i++) {
-        addr_text(&culvert->sockets[i].addr, text);
-        log_info(culvert->log, "main", "listening on %s%s", text,
-                 conf->listens[i].tls ? " tls" : "");
-    }
-}
-
-/* ---- stop ---- */
-
-static void
-stop(struct culvert *culvert)
-{
-    bool at_once = culvert->stopping;
-    unsigned i;
-
-    log_info(culvert->log, "main", at_once ? "stopping at once" : "stopping");
-    culvert->stopping = true;
-    for (i = 0; i < culvert->n_crews; i++)
-        if (culvert->crews[i].worker != NULL && service_stop(culvert->crews[i].service, at_once))
-            log_error(culvert->log, "main", "out of memory while stopping");
-}
-
-static void
-on_signal(struct signals_owner *owner, int number)
-{
-    struct culvert *culvert = container_of(owner, struct culvert, signals_owner);
-    unsigned i;
-
-    if (number == SIGTERM || number == SIGINT) {
-        stop(culvert);
-        return;
-    }
-    if (number == SIGHUP || number == SIGUSR1) {
-        log_warn(culvert->log, "main",
-                 "signal %d is ignored: this version neither reloads nor reopens", number);
-        return;
-    }
-    if (number == SIGUSR2 && !culvert->stopping && stats_begin(&culvert->stats)) {
-        for (i = 0; i < culvert->n_crews; i++)
-            stats_ask(&culvert->stats, i, culvert->crews[i].service);
-    }
-}
-
-/* One more TERM on the way out must not make the end look like a crash. */
-static void
-block_signals(void)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
+    return stats_init(&culvert->stats, culvert->loop, fleet_size(culvert->fleet));
 }
 
 static void
 take_down(struct culvert *culvert)
 {
-    unsigned i;
-
     block_signals();
     signals_stop(culvert->signals);
-    for (i = 0; i < culvert->n_crews; i++)
-        worker_join(culvert->crews[i].worker);
-    for (i = 0; i < culvert->n_crews; i++) {
-        if (culvert->crews[i].loop != NULL)
-            loop_deliver(
-                culvert->crews[i].loop); /* a second order to stop may have come too late */
-        service_free(culvert->crews[i].service);
-        loop_free(culvert->crews[i].loop);
-    }
+    fleet_free(culvert->fleet);
     stats_deinit(&culvert->stats);
+    timer_deinit(&culvert->deadline);
     loop_free(culvert->loop);
-    while (culvert->n_sockets > 0)
-        listen_socket_close(&culvert->sockets[--culvert->n_sockets]);
-    free(culvert->sockets);
-    free(culvert->crews);
 }
 
-/* Some workers may run when the start fails: they are stopped in order. */
-static int
-start(struct culvert *culvert)
-{
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0};
-
-    culvert->loop = loop_new(culvert->log, 0);
-    if (culvert->loop == NULL)
-        return -1;
-    culvert->signals_owner.caught = on_signal;
-    culvert->signals = signals_start(culvert->loop, numbers, &culvert->signals_owner);
-    if (culvert->signals == NULL || open_sockets(culvert) != 0 || start_crews(culvert) != 0)
-        return -1;
-    return stats_init(&culvert->stats, culvert->loop, culvert->n_crews);
-}
-
+/* Takes snapshot. */
 static enum status
-run(struct culvert *culvert)
+run(struct culvert *culvert, struct snapshot *snapshot)
 {
-    enum status status = STATUS_DONE;
+    enum status status = STATUS_FAILED;
 
     raise_descriptor_limit(culvert->log);
-    inherited_warn(culvert->snapshot->conf, culvert->log);
-    if (start(culvert) != 0) {
-        status = STATUS_FAILED;
-        if (culvert->n_running > 0)
-            stop(culvert);
-    } else {
-        announce(culvert);
+    inherited_warn(snapshot->conf, culvert->log);
+    culvert->loop = loop_new(culvert->log, 0);
+    if (culvert->loop == NULL) {
+        snapshot_unref(snapshot);
+        return STATUS_FAILED;
     }
-    if (culvert->n_running > 0)
+    timer_init(&culvert->deadline, culvert->loop, on_deadline);
+    if (start(culvert, snapshot) == 0) {
+        status = STATUS_DONE;
+        culvert->phase = RUNNING;
+        announce(culvert, fleet_listens(culvert->fleet), NULL);
+    }
+    snapshot_unref(snapshot);
+    if (status == STATUS_DONE)
         loop_run(culvert->loop);
     log_info(culvert->log, "main", "stopped");
     take_down(culvert);
@@ -413,29 +486,29 @@ int
 main(int argc, char **argv)
 {
     struct arguments arguments = {0};
-    struct culvert culvert = {0};
+    struct culvert culvert = {.arguments = &arguments};
+    struct snapshot *snapshot;
     int status = parse_arguments(&arguments, argc, argv);
 
     if (status >= 0)
         return status;
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
-    culvert.snapshot = load(&arguments);
-    if (culvert.snapshot == NULL)
+    signal(SIGXFSZ, SIG_IGN); /* a log at its limit loses lines, not the process */
+    snapshot = load_first(&arguments);
+    if (snapshot == NULL)
         return STATUS_CONFIGURATION;
     if (arguments.check || arguments.dump) {
         if (arguments.dump)
-            conf_dump(culvert.snapshot->conf, stdout);
-        snapshot_unref(culvert.snapshot);
+            conf_dump(snapshot->conf, stdout);
+        snapshot_unref(snapshot);
         return STATUS_DONE;
     }
-    culvert.log = log_open(STDERR_FILENO, culvert.snapshot->conf->log_level);
+    culvert.log = open_log(snapshot->conf);
     if (culvert.log == NULL) {
-        fputs("culvert: out of memory\n", stderr);
-        snapshot_unref(culvert.snapshot);
-        return STATUS_FAILED;
+        snapshot_unref(snapshot);
+        return STATUS_CONFIGURATION;
     }
-    status = (int)run(&culvert);
-    snapshot_unref(culvert.snapshot);
+    status = (int)run(&culvert, snapshot);
     log_close(culvert.log);
     return status;
 }

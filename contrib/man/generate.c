@@ -4,7 +4,7 @@
  * src/conf/keys.c. After a change of the table, or of culvert.ini.5.in:
  *
  *     cc -D_GNU_SOURCE -Iinclude -o build/generate contrib/man/generate.c src/conf/[a-z]*.c \
- *         -linih -lm
+ *         src/base/map.c -linih -lm
  *     build/generate ini > conf/culvert.ini
  *     build/generate man < contrib/man/culvert.ini.5.in > contrib/man/culvert.ini.5
  *
@@ -173,6 +173,8 @@ write_key(const struct conf_key *key)
     write_range(key);
     if (key->not_files)
         puts("Not with a target\n.Li files: .");
+    if (!key->reloadable)
+        puts("A change takes effect at the next start.");
     if (key->standard == NULL)
         puts("There is no default.");
     else if (*key->standard == '\0')

@@ -27,7 +27,9 @@ struct snapshot;
 /* The bridges of one worker. */
 struct bridge_set {
     struct list members;
-    size_t n_members;
+    struct list leaving; /* those whose clients have been told goodbye by us */
+    size_t n_members;    /* of both lists */
+    size_t n_leaving;
 };
 
 struct bridge_options {
@@ -40,6 +42,8 @@ struct bridge_options {
     const char *name;      /* of the connection; copied */
     const char *peer;      /* the client's address; copied */
     const char *transport; /* "websocket"; static */
+    /* Where to, for the access line; copied. */
+    const char *target_name;
 };
 
 void bridge_set_init(struct bridge_set *set);
@@ -48,7 +52,12 @@ void bridge_set_init(struct bridge_set *set);
  * caller's. */
 int bridge_start(const struct bridge_options *options);
 
-/* Tells every client goodbye with a close code; the bridges end as their clients answer. */
+/* Tells the client that has been there longest goodbye, behind what waits for it, with a close code;
+ * the bridge ends as the client answers. Returns how many have not been told yet, this one
+ * included: 0 if there was none. */
+size_t bridge_drain_next(struct bridge_set *set, unsigned code, const char *reason);
+
+/* The same for all. */
 void bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason);
 
 /* Ends all bridges now. */

@@ -10,12 +10,15 @@
 #define CULVERT_BRIDGE_OPENING_H
 
 struct conf_route;
+struct conf_target;
 struct exchange;
 struct route_context;
 struct ws_handshake;
 
-/* Answers the exchange in any case, now or later. handshake is copied. */
+/* Answers the exchange in any case, now or later. handshake is copied. chosen: where to instead of
+ * the route's own target, or NULL; it is taken, and freed. */
 void opening_start(const struct route_context *context, struct exchange *exchange,
-                   const struct conf_route *route, const struct ws_handshake *handshake);
+                   const struct conf_route *route, const struct ws_handshake *handshake,
+                   struct conf_target *chosen);
 
 #endif

@@ -5,8 +5,9 @@
  *      request → host and path → files? ─────────────────────→ files_serve
  *                                │
  *                                └ WebSocket? → handshake checked → target connected → 101 → bridge
- *                                       │                              │
- *                                       400, 426 …                     502, 504
+ *                                       │                │             │
+ *                                       400, 426 …       │             502, 504
+ *                                                        map: → token → target, or 404
  *
  * Thread:    on the loop's thread.
  */
@@ -30,6 +31,7 @@ struct route_context {
     struct linger_set *lingers;
     struct bridge_set *bridges;
     struct snapshot *snapshot; /* the current one */
+    struct loop *main_loop;    /* main's: where maps are read */
 };
 
 /* Answers, now or later. */

@@ -29,6 +29,8 @@
 #include "net/addr.h"
 #include "proto/http1.h"
 
+struct conf;
+struct conf_route;
 struct exchange;
 struct exchange_owner;
 struct http_handler;
@@ -53,6 +55,7 @@ struct http_handler {
 struct http_set {
     struct list members;
     size_t n_members;
+    size_t n_open; /* with an exchange that is not answered yet, or whose answer is on its way */
 };
 
 struct http_options {
@@ -67,6 +70,7 @@ struct http_options {
     double header_timeout; /* from here, or from the end of an answer, to a complete head */
     size_t header_max;
     bool log_access;
+    bool draining; /* as after http_drain_all() */
 };
 
 void http_set_init(struct http_set *set);
@@ -118,9 +122,10 @@ const struct addr *exchange_peer(const struct exchange *exchange);
 /* The connection ends after this answer, because culvert does: begin nothing long. */
 bool exchange_is_draining(const struct exchange *exchange);
 
-/* route is for the access log and must outlive the exchange; write_timeout: seconds that the client
- * may take nothing of what waits. */
-void exchange_set_route(struct exchange *exchange, const char *route, double write_timeout);
+/* Which route of conf it takes: for the access log, and for write_timeout. The exchange holds a
+ * reference to conf, which may be replaced while an answer is on its way. */
+void exchange_set_route(struct exchange *exchange, struct conf *conf,
+                        const struct conf_route *route);
 
 /* ---- answering ---- */
 
@@ -145,6 +150,9 @@ void exchange_end(struct exchange *exchange);
  * returned.
  */
 void exchange_error(struct exchange *exchange, int status, const char *headers, const char *why);
+
+/* Complete lines that the answer carries, whichever it is going to be. Once for an exchange. */
+void exchange_add_lines(struct exchange *exchange, const char *lines);
 
 /* The next answer closes the connection. */
 void exchange_close_after(struct exchange *exchange);

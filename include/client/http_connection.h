@@ -20,7 +20,9 @@
 struct exchange {
     struct exchange_owner *owner;
     const struct http1_request *request; /* while request() runs */
-    const char *route;
+    struct conf *conf;                   /* a reference, with the route */
+    const struct conf_route *route;
+    char *lines; /* added to the answer's head; NULL: none */
     double began;
     double write_timeout;
     int64_t length;      /* announced, -1 if not known */
@@ -29,6 +31,8 @@ struct exchange {
     size_t method_len;
     size_t path_at; /* of the raw path in held */
     size_t path_len;
+    size_t query_at; /* of the raw query in held */
+    size_t query_len;
     int status; /* 0: not answered yet */
     bool open;
     bool head;        /* the method is HEAD */
@@ -69,6 +73,9 @@ struct http {
 
 /* The exchange has been answered: log it, then go on with the connection or end it. */
 void http_exchange_over(struct http *http);
+
+/* The exchange is over: gives back what it holds. */
+void http_close_exchange(struct http *http);
 
 /* Derives the next deadline from the state. */
 void http_arm(struct http *http);

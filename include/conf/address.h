@@ -38,6 +38,14 @@ bool conf_address_target(struct conf_context *context, const struct conf_place *
                          const struct conf_key *key, const char *value, struct conf_target *target)
     __attribute__((warn_unused_result));
 
+/*
+ * What a token in a map stands for: HOST:PORT or a target of streams, a unix socket by its absolute
+ * path (unix_socket: is websockify's word for unix:). Without a context: 100,000 of them are read
+ * in one go. room holds as much as text; the target's strings point into both. Returns NULL, or
+ * what is wrong (static).
+ */
+const char *conf_address_stream(char *text, char *room, struct conf_target *target);
+
 /* Whether a name is one of DNS: labels of letters, digits, - and _, as the request's Host is. */
 bool conf_address_is_name(const char *name, size_t len);
 

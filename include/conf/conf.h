@@ -112,6 +112,7 @@ struct conf_route {
     unsigned line;
 
     struct conf_target target;
+    unsigned target_line; /* for mistakes found when a map is read */
     char *web; /* directory of files for requests that are no WebSocket upgrade; NULL: none */
 
     char **subprotocols; /* NULL-terminated, perhaps empty */
@@ -172,6 +173,8 @@ struct conf {
 
 /* ---- mistakes ---- */
 
+struct conf_key;
+
 struct conf_mistake {
     unsigned line; /* 0: the file as a whole */
     char *text;    /* "[server] workers: expected a number from 1 to 256 or auto, got \"x\"" */
@@ -221,6 +224,14 @@ void conf_unref(struct conf *conf);
  */
 const struct conf_route *conf_find_route(const struct conf *conf, const char *host,
                                          const char *path);
+
+/* The keys that a reload cannot change, and whose values differ: the one after `after` (NULL: the
+ * first). NULL: no more. */
+const struct conf_key *conf_next_fixed(const struct conf *old, const struct conf *conf,
+                                       const struct conf_key *after);
+
+/* How long a connection of any of its routes may take to end. */
+double conf_longest_close_timeout(const struct conf *conf);
 
 /* ---- the table of keys, for documentation and tests ---- */
 

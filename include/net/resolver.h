@@ -52,9 +52,15 @@ struct resolver_query {
 /* Of the c-ares that is linked. */
 const char *resolver_library_version(void);
 
-/* servers: NULL for those of /etc/resolv.conf, or "127.0.0.1:5353,…" (for tests). Returns NULL,
- * logged. */
+/* servers: NULL for those of /etc/resolv.conf, or "127.0.0.1:5353,…" (for tests; borrowed). Returns
+ * NULL, logged. */
 struct resolver *resolver_new(struct loop *loop, const char *servers);
+
+/*
+ * Reads resolv.conf again and forgets what is cached. Questions that are under way are answered as
+ * they were asked. Returns 0, or -1, logged: then the old servers go on being asked.
+ */
+int resolver_reload(struct resolver *resolver);
 
 /* All queries must have been answered or cancelled. */
 void resolver_free(struct resolver *resolver);

@@ -18,9 +18,12 @@ struct resolver_io {
     struct loop *loop;    /* private */
     struct timer timeout; /* private */
     struct list watches;  /* private */
+    struct list link;     /* the resolver's */
+    unsigned in_flight;   /* questions; the resolver's too */
 };
 
-/* servers as in resolver_new(). Returns ARES_SUCCESS, or why not, with nothing to close. */
+/* servers as in resolver_new(). Returns ARES_SUCCESS, or why not, with nothing to close. The library
+ * must have been initialized. */
 int resolver_io_open(struct resolver_io *io, struct loop *loop, const char *servers);
 
 /* Completes what is in flight, with ARES_EDESTRUCTION. */

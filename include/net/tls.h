@@ -4,8 +4,8 @@
  * SNI, and a client side per route.
  *
  * Thread:    made on the main thread; afterwards read by all workers.
- * Lifetime:  counted; whoever holds a reference may make connections of it, and holds it until
- *            their handshakes are over: the certificate is chosen, by name, in mid-handshake.
+ * Lifetime:  counted; whoever holds a reference may make connections of it. A client's connection
+ *            holds one itself, as the certificate is chosen, by name, in mid-handshake.
  * Settings:  TLS 1.2 or 1.3 as configured, no renegotiation, no compression, ALPN http/1.1 (a
  *            client that offers ALPN without it is refused with no_application_protocol, RFC 7301
  *            section 3.2), session tickets with keys that all workers share (a ticket is worth
@@ -59,7 +59,11 @@ SSL *tls_accept(struct tls *tls);
  */
 SSL *tls_connect(struct tls *tls, size_t route_index);
 
-/* A connection that no stream has taken. NULL is fine. */
+/* The same for a target that a route with a map (CONF_TARGET_MAP) leads to: by its host, with the
+ * route's tls_verify and tls_ca. */
+SSL *tls_connect_to(struct tls *tls, size_t route_index, const char *host);
+
+/* Ends a connection of either kind. NULL is fine. */
 void tls_free(SSL *ssl);
 
 /* Why the last operation on ssl failed, in a few words, e.g. "certificate verify failed:

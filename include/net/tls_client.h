@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tls_client -- one context for each route whose target is TLS. Only for tls.c; the rules are in
+ * tls_client -- one context for each route whose target is TLS, or a map that may lead there. Only for tls.c; the rules are in
  * tls.h.
  */
 #ifndef CULVERT_NET_TLS_CLIENT_H
@@ -19,5 +19,8 @@ void tls_clients_free(struct tls_clients *clients);
 
 /* In connect state, for a route with a TLS target. NULL without memory. */
 SSL *tls_clients_connect(struct tls_clients *clients, size_t route_index);
+
+/* The same for a route with a map. */
+SSL *tls_clients_connect_to(struct tls_clients *clients, size_t route_index, const char *host);
 
 #endif

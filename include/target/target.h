@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * target -- connects to a route's target and makes its endpoint.
+ * target -- connects to a route's target, or to one of its map's, and makes its endpoint.
  *
  *      tcp, unix: dial ──────────────────→ endpoint
  *      tls:       dial → TLS handshake ──→ endpoint
@@ -18,6 +18,7 @@
 #include "net/dial.h"
 
 struct conf_route;
+struct conf_target;
 struct endpoint;
 struct loop;
 struct resolver;
@@ -42,6 +43,8 @@ struct target_options {
     size_t route_index;             /* of the route in its snapshot */
     struct tls *tls;                /* borrowed while opening */
     const char *name;               /* of the connection, for the log; copied */
+    /* The route's, or what a token stands for in its map. Borrowed until target_open() returns. */
+    const struct conf_target *target;
 };
 
 /* Returns NULL without memory, logged. */

@@ -6,32 +6,35 @@
 #include "net/tls.h"
 #include "proto/http1.h"
 
+static const char *const help[] = {
+    "culvert bridges WebSocket clients to TCP, TLS and unix-socket services.",
+    "",
+    "usage: culvert [-c FILE]                  run with a configuration file",
+    "       culvert LISTEN TARGET              one route for every path, without a file",
+    "       culvert --web DIR LISTEN TARGET    the same, and files from DIR for the rest",
+    "       culvert --check [-c FILE]          check the configuration, tell all mistakes, exit",
+    "       culvert --dump [-c FILE]           print the configuration with every default, exit",
+    "       culvert --version | --help",
+    "",
+    "  -c, --config FILE   default " CULVERT_SYSCONFDIR "/culvert.ini; - is standard input",
+    "  LISTEN              PORT, :PORT, ADDRESS:PORT, [IPV6]:PORT or unix:/PATH",
+    "  TARGET              HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, map:FILE",
+    "                      or echo:",
+    "",
+    "Example: a VNC server in the browser",
+    "  culvert --web /usr/share/novnc :6080 localhost:5900",
+    "",
+    "Signals: TERM and INT say goodbye to all clients, spread over drain_timeout, and stop; a",
+    "second one stops at once. HUP reads the configuration again, USR1 opens the log file again.",
+    "Exit status: 0 done, 1 failed at run time, 2 bad usage, 78 bad configuration.",
+    "See culvert(1) and culvert.ini(5).",
+};
+
 void
 usage_help(FILE *out)
 {
-    fputs("culvert bridges WebSocket clients to TCP, TLS and unix-socket services.\n"
-          "\n"
-          "usage: culvert [-c FILE]                    run with a configuration file\n"
-          "       culvert LISTEN TARGET                one route for every path, without a file\n"
-          "       culvert --web DIR LISTEN TARGET      the same, and files from DIR for what is no "
-          "WebSocket\n"
-          "       culvert --check [-c FILE]            check the configuration, tell all mistakes, "
-          "exit\n"
-          "       culvert --dump [-c FILE]             print the configuration with every default, "
-          "exit\n"
-          "       culvert --version | --help\n"
-          "\n"
-          "  -c, --config FILE   default " CULVERT_SYSCONFDIR "/culvert.ini; - is standard input\n"
-          "  LISTEN              PORT, :PORT, ADDRESS:PORT, [IPV6]:PORT or unix:/PATH\n"
-          "  TARGET              HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH or echo:\n"
-          "\n"
-          "Example: a VNC server in the browser\n"
-          "  culvert --web /usr/share/novnc :6080 localhost:5900\n"
-          "\n"
-          "Signals: TERM and INT say goodbye to all clients and stop; a second one stops at once.\n"
-          "Exit status: 0 done, 1 failed at run time, 2 bad usage, 78 bad configuration.\n"
-          "See culvert(1) and culvert.ini(5).\n",
-          out);
+    for (size_t i = 0; i < sizeof help / sizeof *help; i++)
+        fprintf(out, "%s\n", help[i]);
 }
 
 void

@@ -1,51 +1,175 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "base/log.h"
 
-#include <poll.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-enum {
-    LINE_MAX_BYTES = 2048, /* longer lines are cut */
-};
+#include "base/log_entry.h"
+#include "base/log_repeats.h"
+#include "base/log_sink.h"
 
 struct log {
-    int fd;
-    bool may_block;     /* a pipe or a terminal, whose reader may have stopped */
-    atomic_ullong lost; /* lines, since the last that was written */
+    struct log_sink sink;
+    struct log_repeats repeats;
     atomic_int level;
+    atomic_int format;
 };
 
-/* A line in the making; always leaves room for the newline. */
-struct line {
-    size_t len;
-    char text[LINE_MAX_BYTES];
-};
+static uint64_t
+now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static enum log_format
+format_of(struct log *log)
+{
+    return (enum log_format)atomic_load_explicit(&log->format, memory_order_relaxed);
+}
+
+/* ---- writing ---- */
+
+static void
+write_message(struct log *log, enum log_level level, const char *who, const char *text)
+{
+    struct log_entry entry;
+
+    log_entry_begin(&entry, format_of(log), log_level_name(level), who);
+    log_entry_message(&entry, text);
+    log_entry_end(&entry);
+    log_sink_write(&log->sink, &entry);
+}
+
+/* Sums up what was suppressed in windows that are over. */
+static void
+tell_repeats(struct log *log, uint64_t now)
+{
+    struct log_repeats_sum sum;
+    char text[LOG_REPEATS_TEXT_MAX + 80];
+
+    while (log_repeats_take(&log->repeats, now, &sum)) {
+        snprintf(text, sizeof text,
+                 sum.same ? "%s (repeated %llu times within %d s)"
+                          : "%s (and %llu more like it within %d s)",
+                 sum.text, sum.same ? sum.n : sum.n - 1, LOG_REPEATS_WINDOW / 1000);
+        write_message(log, sum.level, "log", text);
+    }
+}
+
+void
+log_line(struct log *log, enum log_level level, const char *who, const char *format, ...)
+{
+    char text[LOG_ENTRY_MAX];
+    va_list args;
+    uint64_t now;
+
+    if (!log_on(log, level))
+        return;
+    now = now_ms();
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    tell_repeats(log, now);
+    if (level <= LOG_LEVEL_WARN && !log_repeats_admit(&log->repeats, now, level, format, text))
+        return;
+    write_message(log, level, who, text);
+}
+
+void
+log_event(struct log *log, const char *kind, const char *who, const char *what,
+          const struct log_field *fields, unsigned n_fields)
+{
+    struct log_entry entry;
+
+    tell_repeats(log, now_ms());
+    log_entry_begin(&entry, format_of(log), kind, who);
+    log_entry_event(&entry, what);
+    for (unsigned i = 0; i < n_fields; i++)
+        log_entry_field(&entry, &fields[i]);
+    log_entry_end(&entry);
+    log_sink_write(&log->sink, &entry);
+}
+
+/* ---- level, format and file ---- */
+
+static void
+adopt(struct log *log, const struct log_options *options)
+{
+    atomic_store_explicit(&log->format, (int)options->format, memory_order_relaxed);
+    log_set_level(log, options->level);
+}
 
 struct log *
-log_open(int fd, enum log_level level)
+log_open(const struct log_options *options)
 {
-    struct log *log = malloc(sizeof *log);
-    struct stat status;
+    struct log *log = calloc(1, sizeof *log);
 
     if (log == NULL)
         return NULL;
-    log->fd = fd;
-    log->may_block = fstat(fd, &status) != 0 || !S_ISREG(status.st_mode);
-    atomic_init(&log->lost, 0);
-    atomic_init(&log->level, (int)level);
+    log_sink_init(&log->sink, options->fd);
+    log_repeats_init(&log->repeats);
+    adopt(log, options);
+    if (options->file != NULL && log_sink_open(&log->sink, options->file) != 0) {
+        int error = errno;
+
+        log_close(log);
+        errno = error;
+        return NULL;
+    }
     return log;
 }
 
 void
 log_close(struct log *log)
 {
+    if (log == NULL)
+        return;
+    tell_repeats(log, UINT64_MAX);
+    log_sink_settle(&log->sink, format_of(log));
+    log_sink_deinit(&log->sink);
+    log_repeats_deinit(&log->repeats);
     free(log);
+}
+
+static int
+open_or_say(struct log *log, const char *file)
+{
+    if (log_sink_open(&log->sink, file) == 0)
+        return 0;
+    log_error(log, "log", "cannot open %s: %s; the log stays where it was", file, strerror(errno));
+    return -1;
+}
+
+static bool
+is_other(const char *file, const char *than)
+{
+    if (file == NULL || than == NULL)
+        return file != than;
+    return strcmp(file, than) != 0;
+}
+
+int
+log_apply(struct log *log, const struct log_options *options)
+{
+    if (is_other(options->file, log->sink.path) && open_or_say(log, options->file) != 0)
+        return -1;
+    adopt(log, options);
+    return 0;
+}
+
+int
+log_reopen(struct log *log)
+{
+    if (log->sink.path == NULL)
+        return 0;
+    return open_or_say(log, log->sink.path);
 }
 
 void
@@ -58,165 +182,4 @@ bool
 log_on(const struct log *log, enum log_level level)
 {
     return (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
-}
-
-static void
-put_byte(struct line *line, char byte)
-{
-    if (line->len < sizeof line->text - 1)
-        line->text[line->len++] = byte;
-}
-
-static void
-put_text(struct line *line, const char *text)
-{
-    while (*text != '\0')
-        put_byte(line, *text++);
-}
-
-/* Control characters could forge lines or drive a terminal. */
-static void
-put_escaped(struct line *line, const char *text, bool quoted)
-{
-    static const char hex[] = "0123456789abcdef";
-    unsigned char c;
-
-    for (; (c = (unsigned char)*text) != '\0'; text++) {
-        if (c < 0x20 || c == 0x7f) {
-            put_text(line, "\\x");
-            put_byte(line, hex[c >> 4]);
-            put_byte(line, hex[c & 15]);
-            continue;
-        }
-        if (quoted && (c == '"' || c == '\\'))
-            put_byte(line, '\\');
-        put_byte(line, (char)c);
-    }
-}
-
-static void
-put_head(struct line *line, const char *kind, const char *who)
-{
-    struct timespec now;
-    struct tm tm;
-    char text[48];
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    line->len = strftime(line->text, sizeof line->text, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text, sizeof text, ".%03ldZ %-6s ", now.tv_nsec / 1000000, kind);
-    put_text(line, text);
-    put_text(line, who);
-    put_byte(line, ' ');
-}
-
-/* Workers do not wait for whoever reads the log. */
-static bool
-takes_more(const struct log *log)
-{
-    struct pollfd poller = {.fd = log->fd, .events = POLLOUT};
-
-    return !log->may_block || (poll(&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0);
-}
-
-static bool
-put_out(struct log *log, struct line *line)
-{
-    line->text[line->len++] = '\n';
-    return takes_more(log) && write(log->fd, line->text, line->len) == (ssize_t)line->len;
-}
-
-static void
-tell_lost(struct log *log, unsigned long long lost)
-{
-    struct line line;
-    char text[64];
-
-    put_head(&line, "warn", "log");
-    snprintf(text, sizeof text, "%llu lines were lost", lost);
-    put_text(&line, text);
-    if (!put_out(log, &line))
-        atomic_fetch_add(&log->lost, lost);
-}
-
-static void
-put_line(struct log *log, struct line *line)
-{
-    unsigned long long lost = 0;
-
-    if (atomic_load_explicit(&log->lost, memory_order_relaxed) > 0 && takes_more(log))
-        lost = atomic_exchange(&log->lost, 0);
-    if (lost > 0)
-        tell_lost(log, lost);
-    if (!put_out(log, line))
-        atomic_fetch_add(&log->lost, 1);
-}
-
-void
-log_line(struct log *log, enum log_level level, const char *who, const char *format, ...)
-{
-    char text[LINE_MAX_BYTES];
-    struct line line;
-    va_list args;
-
-    if (!log_on(log, level))
-        return;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    put_head(&line, log_level_name(level), who);
-    put_escaped(&line, text, false);
-    put_line(log, &line);
-}
-
-static bool
-needs_quotes(const char *text)
-{
-    if (*text == '\0')
-        return true;
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text <= 0x20 || *text == '"' || *text == '\\' || *text == 0x7f)
-            return true;
-    return false;
-}
-
-static void
-put_field(struct line *line, const struct log_field *field)
-{
-    char number[32];
-    bool quoted;
-
-    if (field->type == LOG_TEXT && field->text == NULL)
-        return;
-    put_byte(line, ' ');
-    put_text(line, field->name);
-    put_byte(line, '=');
-    if (field->type != LOG_TEXT) {
-        if (field->type == LOG_NUMBER)
-            snprintf(number, sizeof number, "%llu", (unsigned long long)field->number);
-        else
-            snprintf(number, sizeof number, "%.3f", field->seconds);
-        put_text(line, number);
-        return;
-    }
-    quoted = needs_quotes(field->text);
-    if (quoted)
-        put_byte(line, '"');
-    put_escaped(line, field->text, quoted);
-    if (quoted)
-        put_byte(line, '"');
-}
-
-void
-log_event(struct log *log, const char *kind, const char *who, const char *what,
-          const struct log_field *fields, unsigned n_fields)
-{
-    struct line line;
-    unsigned i;
-
-    put_head(&line, kind, who);
-    put_escaped(&line, what, false);
-    for (i = 0; i < n_fields; i++)
-        put_field(&line, &fields[i]);
-    put_line(log, &line);
 }

@@ -36,6 +36,7 @@ struct bridge {
     bool gone[2];
     bool finished[2]; /* has been told that nothing more comes: send it nothing */
     bool over;
+    bool leaving; /* in its set's list of that name */
     double began;
     double active; /* when a byte last passed */
     struct loop *loop;
@@ -49,7 +50,8 @@ struct bridge {
     char *reason; /* allocated; NULL: none */
     const char *transport;
     struct loop_deferred free_later;
-    char *peer; /* behind name, in one allocation */
+    char *peer; /* both behind name, in one allocation */
+    char *target_name;
     char name[];
 };
 
@@ -74,7 +76,7 @@ log_access(const struct bridge *bridge)
     struct log_field fields[] = {
         {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
         {.name = "client", .type = LOG_TEXT, .text = bridge->peer},
-        {.name = "target", .type = LOG_TEXT, .text = bridge->route->target.text},
+        {.name = "target", .type = LOG_TEXT, .text = bridge->target_name},
         {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
         {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
         {.name = "reason", .type = LOG_TEXT, .text = bridge->reason != NULL ? bridge->reason : ""},
@@ -110,6 +112,7 @@ end(struct bridge *bridge)
     timer_deinit(&bridge->idle);
     list_remove(&bridge->link);
     bridge->set->n_members--;
+    bridge->set->n_leaving -= bridge->leaving;
     loop_defer(bridge->loop, &bridge->free_later, free_bridge);
 }
 
@@ -252,7 +255,8 @@ void
 bridge_set_init(struct bridge_set *set)
 {
     list_init(&set->members);
-    set->n_members = 0;
+    list_init(&set->leaving);
+    set->n_members = set->n_leaving = 0;
 }
 
 static struct bridge *
@@ -260,13 +264,16 @@ make(const struct bridge_options *options)
 {
     size_t name_size = strlen(options->name) + 1;
     size_t peer_size = strlen(options->peer) + 1;
-    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size);
+    size_t target_size = strlen(options->target_name) + 1;
+    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size + target_size);
 
     if (bridge == NULL)
         return NULL;
     memcpy(bridge->name, options->name, name_size);
     bridge->peer = bridge->name + name_size;
     memcpy(bridge->peer, options->peer, peer_size);
+    bridge->target_name = bridge->peer + peer_size;
+    memcpy(bridge->target_name, options->target_name, target_size);
     bridge->ends[CLIENT] = options->client;
     bridge->ends[TARGET] = options->target;
     bridge->loop = options->loop;
@@ -305,25 +312,42 @@ bridge_start(const struct bridge_options *options)
     return 0;
 }
 
-void
-bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason)
+static size_t
+count_staying(const struct bridge_set *set)
+{
+    return set->n_members - set->n_leaving;
+}
+
+size_t
+bridge_drain_next(struct bridge_set *set, unsigned code, const char *reason)
 {
     struct ending ending = {ENDER_CULVERT, (uint16_t)code, reason};
-    struct list *at = set->members.next;
+    size_t n = count_staying(set);
+    struct bridge *bridge;
 
-    while (at != &set->members) {
-        struct bridge *bridge = container_of(at, struct bridge, link);
-
-        at = at->next;
-        end_politely(bridge, &ending);
-    }
+    if (n == 0)
+        return 0;
+    bridge = container_of(set->members.next, struct bridge, link);
+    list_remove(&bridge->link);
+    list_add(&set->leaving, &bridge->link);
+    bridge->leaving = true;
+    set->n_leaving++;
+    end_politely(bridge, &ending);
+    return n;
 }
 
 void
-bridge_close_all(struct bridge_set *set)
+bridge_drain_all(struct bridge_set *set, unsigned code, const char *reason)
 {
-    while (!list_empty(&set->members)) {
-        struct bridge *bridge = container_of(set->members.next, struct bridge, link);
+    while (bridge_drain_next(set, code, reason) > 0)
+        ;
+}
+
+static void
+close_list(struct list *list)
+{
+    while (!list_empty(list)) {
+        struct bridge *bridge = container_of(list->next, struct bridge, link);
         unsigned i;
 
         note_ending(bridge, &(struct ending){ENDER_CULVERT, 1001, "stopped"});
@@ -333,4 +357,11 @@ bridge_close_all(struct bridge_set *set)
         }
         end(bridge);
     }
+}
+
+void
+bridge_close_all(struct bridge_set *set)
+{
+    close_list(&set->members);
+    close_list(&set->leaving);
 }

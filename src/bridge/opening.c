@@ -23,6 +23,7 @@ struct opening {
     struct target_opening *target;
     struct snapshot *snapshot;
     const struct conf_route *route;
+    struct conf_target *chosen; /* ours to free; NULL: the route's own target */
     struct ws_handshake handshake;
     struct route_context context; /* its snapshot is ours */
     struct loop_deferred free_later;
@@ -34,7 +35,14 @@ free_opening(struct loop_deferred *deferred)
     struct opening *opening = container_of(deferred, struct opening, free_later);
 
     snapshot_unref(opening->snapshot);
+    free(opening->chosen);
     free(opening);
+}
+
+static const struct conf_target *
+target_of(const struct opening *opening)
+{
+    return opening->chosen != NULL ? opening->chosen : &opening->route->target;
 }
 
 static void
@@ -70,6 +78,7 @@ join(struct opening *opening, struct endpoint *target)
         .snapshot = opening->snapshot,
         .route = opening->route,
         .target = target,
+        .target_name = target_of(opening)->text,
         .name = name,
         .peer = peer,
         .transport = "websocket",
@@ -106,7 +115,7 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
         join(opening, endpoint);
     } else {
         log_warn(log, exchange_name(opening->exchange), "route %s: target %s: %s",
-                 opening->route->name, opening->route->target.text, why);
+                 opening->route->name, target_of(opening)->text, why);
         exchange_close_after(opening->exchange); /* what it sent ahead are frames, not requests */
         /* The client is not told more: names and addresses behind us are no business of its. */
         if (result == DIAL_TIMEOUT)
@@ -139,20 +148,26 @@ make(const struct route_context *context, struct exchange *exchange, const struc
 
 void
 opening_start(const struct route_context *context, struct exchange *exchange,
-              const struct conf_route *route, const struct ws_handshake *handshake)
+              const struct conf_route *route, const struct ws_handshake *handshake,
+              struct conf_target *chosen)
 {
     struct opening *opening = make(context, exchange, route, handshake);
     struct target_options target = {
         .loop = context->loop,
         .resolver = context->resolver,
+        .target = chosen != NULL ? chosen : &route->target,
         .route = route,
         .route_index = (size_t)(route - context->snapshot->conf->routes),
         .tls = context->snapshot->tls,
         .name = exchange_name(exchange),
     };
 
-    if (opening != NULL)
+    if (opening != NULL) {
+        opening->chosen = chosen;
         opening->target = target_open(&target, &opening->target_owner);
+    } else {
+        free(chosen);
+    }
     if (opening == NULL || opening->target == NULL) {
         exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
                        "out of memory or descriptors");

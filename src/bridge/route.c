@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "bridge/choosing.h"
+#include "bridge/cors.h"
 #include "bridge/opening.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
@@ -15,6 +17,9 @@
 #include "proto/ws_handshake.h"
 #include "target/files.h"
 
+#define ALLOW_FILES  "Allow: GET, HEAD, OPTIONS\r\n"
+#define ALLOW_STREAM "Allow: GET, OPTIONS\r\n"
+
 enum {
     HOST_MAX = 256, /* a DNS name has 253 bytes at most */
 };
@@ -23,6 +28,8 @@ enum {
 enum use {
     USE_WEBSOCKET,
     USE_BAD_UPGRADE,
+    USE_OPTIONS,
+    USE_OTHER_METHOD,
     USE_OTHER_TRANSPORT, /* names one that is not offered */
     USE_NOTHING,
 };
@@ -38,6 +45,10 @@ use_of(const struct exchange *exchange)
     case WS_UPGRADE_NONE:
         break;
     }
+    if (exchange_request(exchange)->method == HTTP1_OPTIONS)
+        return USE_OPTIONS;
+    if (exchange_request(exchange)->method != HTTP1_GET)
+        return USE_OTHER_METHOD;
     if (exchange_accepts(exchange, "text/event-stream") ||
         exchange_accepts(exchange, "application/vnd.culvert.v1"))
         return USE_OTHER_TRANSPORT;
@@ -69,13 +80,12 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
 {
     struct ws_handshake handshake;
 
-    if (exchange_is_draining(exchange)) {
-        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
-        return;
-    }
     if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
                      route->subprotocols_required, &handshake) == 0) {
-        opening_start(context, exchange, route, &handshake);
+        if (route->target.kind == CONF_TARGET_MAP)
+            choosing_start(context, exchange, route, &handshake);
+        else
+            opening_start(context, exchange, route, &handshake, NULL);
         return;
     }
     exchange_error(exchange, handshake.error.status,
@@ -83,6 +93,38 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
                        ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ROUTE_NO_CACHE
                        : ROUTE_NO_CACHE,
                    handshake.error.why);
+}
+
+/* The keys of which PROTOCOL.md section 1 takes one: with two, readers could each take another. */
+static bool
+has_doubled_key(struct span query)
+{
+    static const char *const keys[] = {"session", "ack", "n", "since"};
+    char value[HTTP1_TARGET_MAX + 1];
+    unsigned i;
+
+    if (query.len == 0)
+        return false;
+    for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (http1_query_get(query, keys[i], value, sizeof value) < 0)
+            return true;
+    return false;
+}
+
+/* Whether the query can be read in one way only; answered if not. */
+static bool
+passes_query(struct exchange *exchange, const char *headers)
+{
+    struct span query = exchange_request(exchange)->query;
+    const char *why = NULL;
+
+    if (!http1_query_valid(query))
+        why = "the query is malformed: bad escape, NUL or not UTF-8";
+    else if (has_doubled_key(query))
+        why = "a key of the query that may come once comes twice";
+    if (why != NULL)
+        exchange_error(exchange, 400, headers, why);
+    return why == NULL;
 }
 
 /* Whether the page that asks may use the route; answered if not. */
@@ -95,6 +137,8 @@ passes_origin(const struct route_context *context, struct exchange *exchange,
         &context->snapshot->origins[route - context->snapshot->conf->routes];
     enum origin_result result = origin_check(policy, request, request->host);
 
+    if (result == ORIGIN_ALLOWED)
+        cors_allow(exchange, policy);
     if (origin_passes(result))
         return true;
     log_info(loop_log(context->loop), exchange_name(exchange), "route %s: refused: %s", route->name,
@@ -104,12 +148,17 @@ passes_origin(const struct route_context *context, struct exchange *exchange,
 }
 
 static void
+tell_methods(struct exchange *exchange, const char *headers)
+{
+    exchange_begin(exchange, 204, headers, 0);
+    exchange_end(exchange);
+}
+
+static void
 stream_route(const struct route_context *context, struct exchange *exchange,
              const struct conf_route *route)
 {
-    const struct http1_request *request = exchange_request(exchange);
-
-    if (!passes_origin(context, exchange, route))
+    if (!passes_origin(context, exchange, route) || !passes_query(exchange, ROUTE_NO_CACHE))
         return;
     switch (use_of(exchange)) {
     case USE_WEBSOCKET:
@@ -118,15 +167,18 @@ stream_route(const struct route_context *context, struct exchange *exchange,
     case USE_BAD_UPGRADE:
         exchange_error(exchange, 400, ROUTE_NO_CACHE, "the only upgrade is to websocket");
         return;
+    case USE_OPTIONS:
+        tell_methods(exchange,
+                     route->web != NULL ? ALLOW_FILES ROUTE_NO_CACHE : ALLOW_STREAM ROUTE_NO_CACHE);
+        return;
+    case USE_OTHER_METHOD:
+        exchange_error(exchange, 405, ALLOW_STREAM ROUTE_NO_CACHE, "use GET");
+        return;
     case USE_OTHER_TRANSPORT:
         exchange_error(exchange, 406, ROUTE_NO_CACHE, "this route is served over WebSocket only");
         return;
     case USE_NOTHING:
         break;
-    }
-    if (request->method != HTTP1_GET) {
-        exchange_error(exchange, 405, "Allow: GET, OPTIONS\r\n" ROUTE_NO_CACHE, "use GET");
-        return;
     }
     exchange_error(exchange, 426, "Upgrade: websocket\r\n" ROUTE_NO_CACHE,
                    "this is a WebSocket route");
@@ -143,35 +195,27 @@ path_below(const struct conf_route *route, const char *path)
 }
 
 static void
-tell_methods(struct exchange *exchange, const struct conf_route *route)
-{
-    bool files = route->target.kind == CONF_TARGET_FILES || route->web != NULL;
-
-    exchange_begin(exchange, 204,
-                   files ? "Allow: GET, HEAD, OPTIONS\r\n" : "Allow: GET, OPTIONS\r\n", 0);
-    exchange_end(exchange);
-}
-
-static void
 serve(const struct route_context *context, struct exchange *exchange,
       const struct conf_route *route, const char *path)
 {
     const struct http1_request *request = exchange_request(exchange);
 
-    exchange_set_route(exchange, route->name, route->write_timeout);
-    if (request->method == HTTP1_OPTIONS) {
-        tell_methods(exchange, route);
-        return;
-    }
+    exchange_set_route(exchange, context->snapshot->conf, route);
     if (route->target.kind == CONF_TARGET_FILES) {
+        if (!passes_query(exchange, ""))
+            return;
         if (ws_upgrade(request) != WS_UPGRADE_NONE)
             exchange_error(exchange, 400, "", "this route serves files and no WebSocket");
+        else if (request->method == HTTP1_OPTIONS)
+            tell_methods(exchange, ALLOW_FILES);
         else
             files_serve(exchange, route->target.path, path_below(route, path));
         return;
     }
-    if (route->web != NULL && ws_upgrade(request) == WS_UPGRADE_NONE) {
-        files_serve(exchange, route->web, path_below(route, path));
+    if (route->web != NULL && request->method != HTTP1_OPTIONS &&
+        ws_upgrade(request) == WS_UPGRADE_NONE) {
+        if (passes_query(exchange, ""))
+            files_serve(exchange, route->web, path_below(route, path));
         return;
     }
     stream_route(context, exchange, route);
@@ -186,16 +230,11 @@ route_request(const struct route_context *context, struct exchange *exchange)
     char path[HTTP1_TARGET_MAX + 1];
 
     if (request->method == HTTP1_OPTIONS && span_is(request->target, "*")) {
-        exchange_begin(exchange, 204, "Allow: GET, HEAD, OPTIONS\r\n", 0);
-        exchange_end(exchange);
+        tell_methods(exchange, ALLOW_FILES);
         return;
     }
     if (http1_path_decode(request->path, path) < 0) {
         exchange_error(exchange, 400, "", "the path is malformed or ambiguous");
-        return;
-    }
-    if (!http1_query_valid(request->query)) {
-        exchange_error(exchange, 400, "", "the query is malformed: bad escape, NUL or not UTF-8");
         return;
     }
     host_name(request, host);

@@ -2,11 +2,13 @@
 #include "bridge/service.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "bridge/bridge.h"
+#include "bridge/drain.h"
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
@@ -18,18 +20,29 @@
 #include "net/resolver.h"
 #include "net/tls.h"
 
-#define STOP_LOOK 0.02 /* seconds between looks at what is left while stopping */
+#define LOOK 0.02 /* seconds between looks at what is left while draining or stopping */
 
 struct port {
     struct listener_owner owner;
+    struct list link;
     struct listener *listener;
     struct service *service;
+    int fd;
     bool tls;
+    bool kept; /* by the configuration that is being put into force */
+};
+
+enum state {
+    SERVING,
+    DRAINING,
+    DRAINED,
+    STOPPING,
 };
 
 struct service {
     struct http_handler handler;
     struct loop *loop;
+    struct loop *main_loop;
     struct resolver *resolver;
     struct snapshot *snapshot;
     struct service_owner *owner;
@@ -38,10 +51,11 @@ struct service {
     struct bridge_set bridges;
     uint64_t n_accepted; /* numbers the connections */
     size_t sockets_max;  /* this worker's share of the descriptors */
-    struct timer stop_timer;
-    double stop_by; /* 0: not stopping */
-    size_t n_ports;
-    struct port ports[];
+    struct list ports;
+    struct drain drain;
+    struct timer look; /* at what is left, while draining or stopping */
+    double stop_by;    /* when to close what is left then */
+    enum state state;
 };
 
 /* ---- serving ---- */
@@ -56,9 +70,13 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .lingers = &service->lingers,
         .bridges = &service->bridges,
         .snapshot = service->snapshot,
+        .main_loop = service->main_loop,
     };
 
-    route_request(&context, exchange);
+    if (service->state == SERVING)
+        route_request(&context, exchange);
+    else
+        exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
 }
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
@@ -87,6 +105,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
         .header_timeout = conf->header_timeout,
         .header_max = conf->header_max,
         .log_access = conf->log_access,
+        .draining = service->state != SERVING,
     };
 
     if (port->tls) {
@@ -101,7 +120,95 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
     (void)http_accept(&options);
 }
 
-/* ---- stopping ---- */
+/* ---- ports ---- */
+
+static struct port *
+find_port(const struct service *service, int fd)
+{
+    struct list *at;
+
+    for (at = service->ports.next; at != &service->ports; at = at->next) {
+        struct port *port = container_of(at, struct port, link);
+
+        if (port->fd == fd)
+            return port;
+    }
+    return NULL;
+}
+
+static struct port *
+open_port(struct service *service, int fd)
+{
+    struct port *port = calloc(1, sizeof *port);
+
+    if (port == NULL) {
+        log_error(loop_log(service->loop), "service", "out of memory");
+        return NULL;
+    }
+    port->owner.has_room = on_has_room;
+    port->owner.accepted = on_accepted;
+    port->service = service;
+    port->fd = fd;
+    port->listener = listener_start(service->loop, fd, &port->owner);
+    if (port->listener == NULL) {
+        free(port);
+        return NULL;
+    }
+    list_add(&service->ports, &port->link);
+    return port;
+}
+
+/* drain: accepts what its queue holds first. */
+static void
+close_port(struct port *port, bool drain)
+{
+    if (drain)
+        listener_drain(port->listener);
+    listener_stop(port->listener);
+    list_remove(&port->link);
+    free(port);
+}
+
+static void
+close_ports(struct service *service, bool drain, bool kept_too)
+{
+    struct list *at = service->ports.next;
+
+    while (at != &service->ports) {
+        struct port *port = container_of(at, struct port, link);
+
+        at = at->next;
+        if (kept_too || !port->kept)
+            close_port(port, drain);
+        else
+            port->kept = false;
+    }
+}
+
+/* Returns -1 if one of the ports could not be opened, logged; the others serve. */
+static int
+set_ports(struct service *service, const struct service_port *ports, size_t n)
+{
+    int result = 0;
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        struct port *port = find_port(service, ports[i].fd);
+
+        if (port == NULL)
+            port = open_port(service, ports[i].fd);
+        if (port == NULL) {
+            result = -1;
+            continue;
+        }
+        port->tls = ports[i].tls;
+        port->kept = true;
+    }
+    close_ports(service, true, false);
+    return result;
+}
+
+/* ---- what main orders ---- */
 
 static size_t
 open_connections(const struct service *service)
@@ -118,35 +225,14 @@ close_all(struct service *service)
 }
 
 static void
-stop_listening(struct service *service)
+look_whether_drained(struct service *service)
 {
-    size_t i;
-
-    for (i = 0; i < service->n_ports; i++) {
-        listener_stop(service->ports[i].listener);
-        service->ports[i].listener = NULL;
+    if (service->bridges.n_members > 0 || service->https.n_open > 0) {
+        timer_set(&service->look, loop_now(service->loop) + LOOK);
+        return;
     }
-}
-
-static void
-drain_listeners(struct service *service)
-{
-    size_t i;
-
-    for (i = 0; i < service->n_ports; i++)
-        listener_drain(service->ports[i].listener);
-}
-
-static double
-longest_close_timeout(const struct conf *conf)
-{
-    double longest = 0;
-    size_t i;
-
-    for (i = 0; i < conf->n_routes; i++)
-        if (conf->routes[i].close_timeout > longest)
-            longest = conf->routes[i].close_timeout;
-    return longest;
+    service->state = DRAINED;
+    service->owner->drained(service->owner);
 }
 
 static void
@@ -155,7 +241,7 @@ look_whether_stopped(struct service *service)
     if (loop_now(service->loop) >= service->stop_by)
         close_all(service);
     if (open_connections(service) > 0) {
-        timer_set(&service->stop_timer, loop_now(service->loop) + STOP_LOOK);
+        timer_set(&service->look, loop_now(service->loop) + LOOK);
         return;
     }
     loop_stop(service->loop);
@@ -163,85 +249,65 @@ look_whether_stopped(struct service *service)
 }
 
 static void
-on_stop_timer(struct timer *timer)
+on_look(struct timer *timer)
 {
-    look_whether_stopped(container_of(timer, struct service, stop_timer));
+    struct service *service = container_of(timer, struct service, look);
+
+    if (service->state == DRAINING)
+        look_whether_drained(service);
+    else if (service->state == STOPPING)
+        look_whether_stopped(service);
 }
 
-static void
-stop(struct service *service, bool at_once)
+void
+service_drain(struct service *service, double seconds)
+{
+    if (service->state != SERVING)
+        return;
+    service->state = DRAINING;
+    http_drain_all(&service->https);
+    drain_start(&service->drain, seconds);
+    /* Not now: what was just told to end does so in the course of this turn. */
+    timer_set(&service->look, loop_now(service->loop));
+}
+
+void
+service_stop(struct service *service, bool at_once)
 {
     double now = loop_now(service->loop);
 
-    if (at_once) {
-        service->stop_by = now;
-    } else if (service->stop_by == 0) {
-        service->stop_by = now + longest_close_timeout(service->snapshot->conf);
-        drain_listeners(service);
-        stop_listening(service);
+    if (service->state != STOPPING) {
+        service->state = STOPPING;
+        service->stop_by = now + conf_longest_close_timeout(service->snapshot->conf);
+        close_ports(service, true, true);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, "server is stopping");
     }
-    /* Not now: what was just told to end does so in the course of this turn. */
-    timer_set(&service->stop_timer, now);
+    if (at_once)
+        service->stop_by = now;
+    timer_set(&service->look, now);
 }
 
-struct stop_message {
-    struct loop_message message;
-    struct service *service;
-    bool at_once;
-};
-
-static void
-deliver_stop(struct loop_message *message)
+/* The old configuration is freed when the last connection that began with it has ended. */
+void
+service_configure(struct service *service, const struct service_config *config)
 {
-    struct stop_message *order = container_of(message, struct stop_message, message);
+    struct snapshot *old = service->snapshot;
 
-    stop(order->service, order->at_once);
-    free(order);
-}
-
-int
-service_stop(struct service *service, bool at_once)
-{
-    struct stop_message *order = calloc(1, sizeof *order);
-
-    if (order == NULL)
-        return -1;
-    order->message.deliver = deliver_stop;
-    order->service = service;
-    order->at_once = at_once;
-    loop_post(service->loop, &order->message);
-    return 0;
+    service->snapshot = snapshot_ref(config->snapshot);
+    snapshot_unref(old);
+    service->sockets_max = config->sockets_max;
+    (void)set_ports(service, config->ports, config->n_ports);
+    (void)resolver_reload(service->resolver);
+    service->owner->configured(service->owner);
 }
 
 /* ---- lifetime ---- */
 
-static int
-start_listening(struct service *service, const struct service_options *options)
-{
-    size_t i;
-
-    for (i = 0; i < options->n_ports; i++) {
-        struct port *port = &service->ports[i];
-
-        port->owner.has_room = on_has_room;
-        port->owner.accepted = on_accepted;
-        port->service = service;
-        port->tls = options->ports[i].tls;
-        port->listener = listener_start(service->loop, options->ports[i].fd, &port->owner);
-        if (port->listener == NULL)
-            return -1;
-        service->n_ports++;
-    }
-    return 0;
-}
-
 struct service *
 service_new(const struct service_options *options)
 {
-    struct service *service =
-        calloc(1, sizeof *service + options->n_ports * sizeof *service->ports);
+    struct service *service = calloc(1, sizeof *service);
 
     if (service == NULL) {
         log_error(loop_log(options->loop), "service", "out of memory");
@@ -249,15 +315,19 @@ service_new(const struct service_options *options)
     }
     service->handler.request = on_request;
     service->loop = options->loop;
+    service->main_loop = options->main_loop;
     service->owner = options->owner;
-    service->sockets_max = options->sockets_max;
-    service->snapshot = snapshot_ref(options->snapshot);
+    service->sockets_max = options->config.sockets_max;
+    service->snapshot = snapshot_ref(options->config.snapshot);
+    list_init(&service->ports);
     linger_init(&service->lingers, service->loop);
     http_set_init(&service->https);
     bridge_set_init(&service->bridges);
-    timer_init(&service->stop_timer, service->loop, on_stop_timer);
+    drain_init(&service->drain, service->loop, &service->bridges);
+    timer_init(&service->look, service->loop, on_look);
     service->resolver = resolver_new(service->loop, NULL);
-    if (service->resolver == NULL || start_listening(service, options) != 0) {
+    if (service->resolver == NULL ||
+        set_ports(service, options->config.ports, options->config.n_ports) != 0) {
         service_free(service);
         return NULL;
     }
@@ -269,9 +339,10 @@ service_free(struct service *service)
 {
     if (service == NULL)
         return;
-    stop_listening(service);
+    close_ports(service, false, true);
     close_all(service);
-    timer_deinit(&service->stop_timer);
+    drain_deinit(&service->drain);
+    timer_deinit(&service->look);
     resolver_free(service->resolver);
     snapshot_unref(service->snapshot);
     free(service);

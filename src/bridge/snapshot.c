@@ -8,6 +8,7 @@
 #include "guard/networks.h"
 #include "guard/origin.h"
 #include "net/tls.h"
+#include "target/map_table.h"
 
 /* ---- origins ---- */
 
@@ -106,6 +107,61 @@ read_trusted(const struct conf *conf, struct conf_report *report)
     return trusted;
 }
 
+/* ---- maps ---- */
+
+/* Each with the map's own name and line, behind the key that names the map. */
+static void
+retell(const struct conf_route *route, const struct conf_report *inner, struct conf_report *report)
+{
+    for (size_t i = 0; i < inner->n_mistakes; i++) {
+        const struct conf_mistake *mistake = &inner->mistakes[i];
+
+        if (mistake->line == 0)
+            conf_report_add(report, route->target_line, "[route %s] target: %s: %s", route->name,
+                            route->target.path, mistake->text);
+        else
+            conf_report_add(report, route->target_line, "[route %s] target: %s:%u: %s", route->name,
+                            route->target.path, mistake->line, mistake->text);
+    }
+}
+
+static struct map_table *
+read_map(const struct conf_route *route, struct conf_report *report)
+{
+    struct conf_report inner;
+    struct map_table *table;
+
+    conf_report_init(&inner, route->target.path);
+    table = map_table_new(route->name, route->target.path, &inner);
+    retell(route, &inner, report);
+    if (table == NULL && inner.n_mistakes == 0)
+        conf_report_add(report, 0, "out of memory");
+    conf_report_deinit(&inner);
+    return table;
+}
+
+static struct map_table **
+read_maps(const struct conf *conf, struct conf_report *report)
+{
+    struct map_table **maps = calloc(conf->n_routes, sizeof *maps);
+
+    if (maps == NULL)
+        conf_report_add(report, 0, "out of memory");
+    for (size_t i = 0; maps != NULL && i < conf->n_routes; i++) {
+        if (conf->routes[i].target.kind == CONF_TARGET_MAP)
+            maps[i] = read_map(&conf->routes[i], report);
+    }
+    return maps;
+}
+
+static void
+free_maps(struct map_table **maps, size_t n)
+{
+    for (size_t i = 0; maps != NULL && i < n; i++)
+        map_table_unref(maps[i]);
+    free(maps);
+}
+
 /* ---- snapshots ---- */
 
 struct snapshot *
@@ -122,12 +178,19 @@ snapshot_new(struct conf *conf, struct conf_report *report)
     snapshot->conf = conf;
     snapshot->origins = read_origins(conf, report);
     snapshot->trusted = read_trusted(conf, report);
+    snapshot->maps = read_maps(conf, report);
     snapshot->tls = tls_new(conf, report);
     if (snapshot->tls == NULL || report->n_mistakes > 0) {
         snapshot_unref(snapshot);
         return NULL;
     }
     return snapshot;
+}
+
+void
+snapshot_inherit(struct snapshot *snapshot, const struct snapshot *old)
+{
+    tls_keep_tickets(snapshot->tls, old->tls);
 }
 
 struct snapshot *
@@ -143,6 +206,7 @@ snapshot_unref(struct snapshot *snapshot)
     if (snapshot == NULL || __atomic_sub_fetch(&snapshot->references, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     tls_unref(snapshot->tls);
+    free_maps(snapshot->maps, snapshot->conf->n_routes);
     networks_free(snapshot->trusted);
     free_origins(snapshot->origins, snapshot->conf->n_routes);
     conf_unref(snapshot->conf);

@@ -3,11 +3,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "client/http.h"
 #include "client/http_connection.h"
+#include "conf/conf.h"
 
 enum {
     HEAD_MAX = 512, /* bytes of an answer's head without the caller's lines */
@@ -93,10 +95,21 @@ exchange_peer(const struct exchange *exchange)
 }
 
 void
-exchange_set_route(struct exchange *exchange, const char *route, double write_timeout)
+exchange_set_route(struct exchange *exchange, struct conf *conf, const struct conf_route *route)
 {
+    assert(exchange->conf == NULL);
+    exchange->conf = conf_ref(conf);
     exchange->route = route;
-    exchange->write_timeout = write_timeout;
+    exchange->write_timeout = route->write_timeout;
+}
+
+void
+exchange_add_lines(struct exchange *exchange, const char *lines)
+{
+    assert(exchange->lines == NULL && exchange->status == 0);
+    exchange->lines = strdup(lines);
+    if (exchange->lines == NULL)
+        log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
 }
 
 void
@@ -145,7 +158,8 @@ connection_line(const struct exchange *exchange)
 static size_t
 make_head(struct exchange *exchange, char **head, const char *type, const char *headers)
 {
-    size_t size = HEAD_MAX + strlen(type) + strlen(headers);
+    const char *lines = exchange->lines != NULL ? exchange->lines : "";
+    size_t size = HEAD_MAX + strlen(type) + strlen(headers) + strlen(lines);
     char framing[64];
     char date[64];
     time_t now = time(NULL);
@@ -158,8 +172,8 @@ make_head(struct exchange *exchange, char **head, const char *type, const char *
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     framing_line(exchange, framing, sizeof framing);
-    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s\r\n", exchange->status,
-                 http1_reason(exchange->status), date, type, headers, framing,
+    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s\r\n", exchange->status,
+                 http1_reason(exchange->status), date, type, headers, lines, framing,
                  connection_line(exchange));
     assert(n > 0 && (size_t)n < size);
     return (size_t)n;
@@ -313,6 +327,6 @@ exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exch
     stream_want_read(http->stream, false);
     stream_set_owner(http->stream, owner);
     http->stream = NULL;
-    exchange->open = false;
+    http_close_exchange(http);
     http_end(http);
 }

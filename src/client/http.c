@@ -9,8 +9,10 @@
 
 #include "base/log.h"
 #include "client/http_connection.h"
+#include "conf/conf.h"
 #include "net/linger.h"
 #include "net/tls.h"
+#include "proto/query_mask.h"
 
 #define LINGER_SECONDS        5.0
 #define LAST_CHANCE           1.0  /* seconds for a first request when we are leaving */
@@ -80,6 +82,7 @@ log_exchange(struct http *http)
     char client[ADDR_TEXT];
     char method[16] = "-";
     char path[512] = "-";
+    char query[512] = "";
 
     addr_text(&http->peer, client);
     if (exchange->path_len > 0) {
@@ -88,11 +91,17 @@ log_exchange(struct http *http)
         snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
                  http->held + exchange->path_at);
     }
+    if (exchange->query_len > 0)
+        query_mask((struct span){http->held + exchange->query_at, exchange->query_len}, query,
+                   sizeof query);
     struct log_field fields[] = {
-        {.name = "route", .type = LOG_TEXT, .text = exchange->route},
+        {.name = "route",
+         .type = LOG_TEXT,
+         .text = exchange->route != NULL ? exchange->route->name : NULL},
         {.name = "client", .type = LOG_TEXT, .text = client},
         {.name = "method", .type = LOG_TEXT, .text = method},
         {.name = "path", .type = LOG_TEXT, .text = path},
+        {.name = "query", .type = LOG_TEXT, .text = query[0] != '\0' ? query : NULL},
         {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
         {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
         {.name = "duration",
@@ -102,6 +111,18 @@ log_exchange(struct http *http)
 
     log_event(loop_log(http->loop), "access", http->name, "request", fields,
               sizeof fields / sizeof *fields);
+}
+
+void
+http_close_exchange(struct http *http)
+{
+    http->set->n_open -= http->exchange.open;
+    http->exchange.open = false;
+    http->exchange.route = NULL;
+    free(http->exchange.lines);
+    http->exchange.lines = NULL;
+    conf_unref(http->exchange.conf);
+    http->exchange.conf = NULL;
 }
 
 /* The client went away; whoever is at work on an answer is told. */
@@ -117,7 +138,7 @@ client_gone(struct http *http)
             exchange->status = STATUS_CLIENT_GONE;
         if (http->log_access)
             log_exchange(http);
-        exchange->open = false;
+        http_close_exchange(http);
         if (exchange->owner != NULL)
             exchange->owner->events->gone(exchange->owner);
     }
@@ -135,6 +156,7 @@ begin_exchange(struct http *http)
     exchange->began = loop_now(http->loop);
     exchange->write_timeout = WRITE_TIMEOUT_DEFAULT;
     exchange->open = true;
+    http->set->n_open++;
     exchange->close_after = http->draining;
 }
 
@@ -224,6 +246,9 @@ describe(struct exchange *exchange, const struct http *http, const struct http1_
     exchange->method_len = request->method_name.len;
     exchange->path_at = (size_t)(request->path.at - http->held);
     exchange->path_len = request->path.len;
+    exchange->query_len = request->query.len;
+    if (request->query.len > 0)
+        exchange->query_at = (size_t)(request->query.at - http->held);
     exchange->head = request->method == HTTP1_HEAD;
     exchange->http10 = request->minor == 0;
     /* Bodies are not read on any route of this version: an answer to one ends the connection. */
@@ -317,7 +342,7 @@ http_exchange_over(struct http *http)
 {
     if (http->log_access)
         log_exchange(http);
-    http->exchange.open = false;
+    http_close_exchange(http);
     http->exchange.owner = NULL;
     http->served = true;
     if (http->exchange.close_after) {
@@ -375,7 +400,7 @@ void
 http_set_init(struct http_set *set)
 {
     list_init(&set->members);
-    set->n_members = 0;
+    set->n_members = set->n_open = 0;
 }
 
 int
@@ -402,6 +427,7 @@ http_accept(const struct http_options *options)
     http->header_timeout = options->header_timeout;
     http->peer = *options->peer;
     http->log_access = options->log_access;
+    http->draining = options->draining;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
     http1_scan_init(&http->scan, options->header_max);

@@ -399,7 +399,7 @@ op_finish(struct endpoint *endpoint, const struct ending *ending)
 
     if (ws->state != OPEN)
         return;
-    if (ending->by == ENDER_TARGET)
+    if (ending->by == ENDER_TARGET && ending->code == 1000)
         messages_end(&ws->messages, &fault);
     if (fault.code != 0) {
         fail(ws, fault.code, fault.why);

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "conf/conf.h"
 #include "conf/path.h"
@@ -79,11 +80,10 @@ is_host(const char *host)
     return strspn(host, "0123456789.") != strlen(host) && conf_address_is_name(host, strlen(host));
 }
 
-/* Splits HOST:PORT or [IPV6]:PORT in a copy of the text; NULL if it is neither. */
+/* Splits HOST:PORT or [IPV6]:PORT in place; NULL if it is neither, or for NULL. */
 static char *
-split_host(struct conf_context *context, const char *text, const char **port, bool *bracketed)
+split_host(char *host, const char **port, bool *bracketed)
 {
-    char *host = conf_pool_copy(context->pool, text, strlen(text));
     char *end;
 
     if (host == NULL)
@@ -108,7 +108,8 @@ listen_at_host(struct conf_context *context, const char *address, struct conf_li
 
     if (take_port(address, 0, &listen->port))
         return true;
-    host = split_host(context, address, &port, &bracketed);
+    host = conf_pool_copy(context->pool, address, strlen(address));
+    host = split_host(host, &port, &bracketed);
     if (host == NULL || !take_port(port, 0, &listen->port))
         return false;
     if (*host == '\0' && !bracketed)
@@ -197,12 +198,13 @@ conf_address_admin(struct conf_context *context, const struct conf_place *place,
 
 /* ---- target ---- */
 
+/* text is taken apart; the target keeps a part of it. */
 static bool
-target_host(struct conf_context *context, const char *rest, struct conf_target *target)
+target_host(char *text, struct conf_target *target)
 {
     bool bracketed;
     const char *port;
-    char *host = split_host(context, rest, &port, &bracketed);
+    char *host = split_host(text, &port, &bracketed);
 
     if (host == NULL || !take_port(port, 1, &target->port))
         return false;
@@ -242,8 +244,46 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
     if (target->text == NULL)
         return false;
     if (target->kind == CONF_TARGET_TCP || target->kind == CONF_TARGET_TLS)
-        return target_host(context, rest, target) || refuse(context, place, key, value);
+        return target_host(conf_pool_copy(context->pool, rest, strlen(rest)), target) ||
+               refuse(context, place, key, value);
     if ((target->kind == CONF_TARGET_ECHO) != (*rest == '\0'))
         return refuse(context, place, key, value);
     return target->kind == CONF_TARGET_ECHO || target_path(context, place, rest, target);
+}
+
+/* ---- a target in a map ---- */
+
+static const char *
+stream_path(char *path, struct conf_target *target)
+{
+    target->kind = CONF_TARGET_UNIX;
+    target->path = path;
+    if (*path != '/')
+        return "expected an absolute path behind unix:";
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+        return "the path of the unix socket is too long";
+    return NULL;
+}
+
+const char *
+conf_address_stream(char *text, char *room, struct conf_target *target)
+{
+    const char *rest;
+
+    memset(target, 0, sizeof(*target));
+    target->text = text;
+    target->kind = CONF_TARGET_ECHO;
+    if (strcmp(text, "echo:") == 0)
+        return NULL;
+    if (behind(text, "files:") != NULL || behind(text, "map:") != NULL)
+        return "files: and map: cannot be chosen by a token";
+    if ((rest = behind(text, "unix:")) != NULL || (rest = behind(text, "unix_socket:")) != NULL)
+        return stream_path(text + (rest - text), target);
+    target->kind = behind(text, "tls://") != NULL ? CONF_TARGET_TLS : CONF_TARGET_TCP;
+    rest = target->kind == CONF_TARGET_TLS ? behind(text, "tls://") : behind(text, "tcp://");
+    strcpy(room, rest == NULL ? text : rest);
+    if (target_host(room, target))
+        return NULL;
+    return "expected HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH or echo: behind the "
+           "token";
 }

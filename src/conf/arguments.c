@@ -31,13 +31,14 @@ is_plain(const char *value)
     return true;
 }
 
-/* HOST:PORT is what people type. A host may well be called "echo"; one called "unix" or "files"
- * needs its tcp:// written. */
+/* HOST:PORT is what people type. A host may well be called "echo"; one called "unix", "files"
+ * or "map" needs its tcp:// written. */
 static bool
 has_scheme(const char *target)
 {
     return strstr(target, "://") != NULL || strcmp(target, "echo:") == 0 ||
-           strncmp(target, "unix:", 5) == 0 || strncmp(target, "files:", 6) == 0;
+           strncmp(target, "unix:", 5) == 0 || strncmp(target, "files:", 6) == 0 ||
+           strncmp(target, "map:", 4) == 0;
 }
 
 static char *
@@ -152,6 +153,8 @@ conf_from_arguments(const char *listen, const char *target, const char *web,
     conf = conf_parse(text, len, "command line", NULL, &inner);
     if (conf == NULL)
         retell(arguments, &inner, report);
+    else
+        conf->routes[0].target_line = 0; /* nobody typed that line */
     conf_report_deinit(&inner);
     free(text);
     return conf;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,16 @@ conf_unref(struct conf *conf)
     /* What other threads read of it must have happened before it is freed here. */
     if (__atomic_sub_fetch(&conf->references, 1, __ATOMIC_ACQ_REL) == 0)
         free_snapshot((struct snapshot *)conf);
+}
+
+double
+conf_longest_close_timeout(const struct conf *conf)
+{
+    double longest = 0;
+
+    for (size_t i = 0; i < conf->n_routes; i++)
+        longest = fmax(longest, conf->routes[i].close_timeout);
+    return longest;
 }
 
 /* ---- parsing ---- */

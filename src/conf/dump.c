@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -18,6 +19,42 @@ print_section(const char *kind, const char *argument, bool files, const void *ob
         if (conf_key_allowed(key, &section) && !(files && key->not_files))
             conf_store_print(key, object, out);
     }
+}
+
+/* Whether a key of [server] or [log] is written differently. */
+static bool
+differs(const struct conf_key *key, const struct conf *old, const struct conf *conf)
+{
+    char *texts[2] = {NULL, NULL};
+    const struct conf *confs[2] = {old, conf};
+    bool different = true; /* without memory: it may be */
+
+    for (unsigned i = 0; i < 2; i++) {
+        size_t len;
+        FILE *out = open_memstream(&texts[i], &len);
+        if (out == NULL)
+            continue;
+        conf_store_print(key, confs[i], out);
+        fclose(out);
+    }
+    if (texts[0] != NULL && texts[1] != NULL)
+        different = strcmp(texts[0], texts[1]) != 0;
+    free(texts[0]);
+    free(texts[1]);
+    return different;
+}
+
+const struct conf_key *
+conf_next_fixed(const struct conf *old, const struct conf *conf, const struct conf_key *after)
+{
+    const struct conf_key *key = after == NULL ? conf_keys() : after + 1;
+
+    for (; key->name != NULL; key++) {
+        bool global = strcmp(key->section, "server") == 0 || strcmp(key->section, "log") == 0;
+        if (global && !key->reloadable && differs(key, old, conf))
+            return key;
+    }
+    return NULL;
 }
 
 void

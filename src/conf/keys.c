@@ -73,7 +73,7 @@ static const struct conf_key keys[] = {
      .values = "1.2 1.3", .reloadable = true, .meaning = "the oldest TLS version that is taken"},
 
     {ROUTE(target), .name = "target", .type = CONF_TARGET, .reloadable = true,
-     .meaning = "where the route leads"},
+     ROUTE_LINE(target_line), .meaning = "where the route leads"},
     {ROUTE(web), .name = "web", .type = CONF_PATH, .standard = "", .values = "directory",
      .reloadable = true, .not_files = true,
      .meaning = "directory of files for requests that are no WebSocket; empty: none"},

@@ -190,6 +190,7 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
     case CONF_TARGET:
         if (!conf_address_target(context, place, key, value, field))
             context->failed = true;
+        store_line(place, key, object);
         return;
     }
 }

@@ -81,6 +81,9 @@ accept_batch(struct listener *listener, unsigned left)
             hand_over(listener, fd, &peer);
         } else if (errno == EAGAIN) {
             return;
+        } else if (errno == EINVAL) { /* drained, by us or by another worker that shares it */
+            ev_io_stop(loop_ev(listener->loop), &listener->io);
+            return;
         } else if (!is_passing(errno)) {
             starve(listener, strerror(errno));
             return;

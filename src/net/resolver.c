@@ -25,11 +25,10 @@
 #include "base/map.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "net/dns_name.h"
 #include "net/resolver_io.h"
 
 enum {
-    NAME_MAX_BYTES = 253, /* RFC 1035 section 3.1 as text, without the root's dot */
-    LABEL_MAX_BYTES = 63,
     TTL_MIN = 1, /* seconds; those of /etc/hosts come with 0 */
     TTL_MAX = 3600,
     TTL_FAILURE = 1,
@@ -37,7 +36,9 @@ enum {
 
 struct resolver {
     struct loop *loop;
-    struct resolver_io io;
+    struct resolver_io *io; /* whom to ask */
+    struct list retired;    /* those that were asked before a reload, while they owe answers */
+    const char *servers;
     struct timer deliver;
     struct list ready;  /* queries whose answer is complete */
     struct map cache;   /* of answers, those in flight too */
@@ -49,6 +50,7 @@ struct answer {
     struct list recent;
     struct list waiting; /* queries */
     struct resolver *resolver;
+    struct resolver_io *io; /* that it was asked of; NULL: of nobody */
     unsigned references;
     bool in_flight;
     double expires;
@@ -205,6 +207,8 @@ complete(struct answer *answer, enum resolver_result result, double ttl)
 {
     struct resolver *resolver = answer->resolver;
 
+    if (answer->io != NULL && --answer->io->in_flight == 0 && answer->io != resolver->io)
+        timer_set(&resolver->deliver, loop_now(resolver->loop)); /* which closes it */
     answer->in_flight = false;
     answer->result = result;
     answer->expires =
@@ -233,6 +237,30 @@ answered(void *cookie, int status, int timeouts, struct ares_addrinfo *info)
     complete(answer, result, ttl);
 }
 
+/* Closing completes what is in flight. */
+static void
+free_io(struct resolver_io *io)
+{
+    resolver_io_close(io);
+    free(io);
+}
+
+static void
+close_retired(struct resolver *resolver)
+{
+    struct list *at = resolver->retired.next;
+
+    while (at != &resolver->retired) {
+        struct resolver_io *io = container_of(at, struct resolver_io, link);
+
+        at = at->next;
+        if (io->in_flight > 0)
+            continue;
+        list_remove(&io->link);
+        free_io(io);
+    }
+}
+
 /* Only what is ready now: what the callbacks add comes in the next turn. */
 static void
 deliver(struct timer *timer)
@@ -240,6 +268,7 @@ deliver(struct timer *timer)
     struct resolver *resolver = container_of(timer, struct resolver, deliver);
     struct list now;
 
+    close_retired(resolver);
     list_init(&now);
     while (!list_empty(&resolver->ready)) {
         struct list *link = resolver->ready.next;
@@ -259,33 +288,6 @@ deliver(struct timer *timer)
 }
 
 /* ---- asking ---- */
-
-static bool
-valid_byte(char byte)
-{
-    return isalnum((unsigned char)byte) || byte == '-' || byte == '_';
-}
-
-/* Letters, digits, '-' and '_' (which is no host name's, but found in many) in labels of 1 to 63,
- * perhaps with a dot at the end. */
-static bool
-valid_name(const char *name)
-{
-    size_t len = strlen(name);
-    size_t label = 0;
-
-    if (len > 0 && name[len - 1] == '.')
-        len--;
-    if (len == 0 || len > NAME_MAX_BYTES)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] == '.' && label > 0)
-            label = 0;
-        else if (!valid_byte(name[i]) || ++label > LABEL_MAX_BYTES)
-            return false;
-    }
-    return label > 0;
-}
 
 static void
 make_key(char *key, const char *name, int family)
@@ -312,14 +314,6 @@ find_answer(struct resolver *resolver, const char *key, int family, bool *fresh)
     return answer_new(resolver, key, family);
 }
 
-/* Name servers are not to be asked for it (RFC 6761 section 6.3); c-ares 1.18 knows that too, but
- * loses memory each time when /etc/hosts has it for the other family only. */
-static bool
-is_localhost(const char *name)
-{
-    return strcmp(name, "localhost") == 0 || strcmp(name, "localhost.") == 0;
-}
-
 static void
 answer_localhost(struct answer *answer)
 {
@@ -341,25 +335,27 @@ find_out(struct resolver *resolver, struct answer *answer)
         .ai_flags = ARES_AI_NOSORT, .ai_family = answer->family, .ai_socktype = SOCK_STREAM};
     const char *name = answer->key + 1;
 
-    if (is_localhost(name)) {
+    if (dns_name_is_localhost(name)) {
         answer_localhost(answer);
         return;
     }
-    ares_getaddrinfo(resolver->io.channel, name, NULL, &hints, answered, answer);
-    resolver_io_asked(&resolver->io);
+    answer->io = resolver->io;
+    answer->io->in_flight++;
+    ares_getaddrinfo(answer->io->channel, name, NULL, &hints, answered, answer);
+    resolver_io_asked(resolver->io);
 }
 
 int
 resolver_ask(struct resolver *resolver, struct resolver_query *query, const char *name, int family,
              resolver_cb *call)
 {
-    char key[1 + NAME_MAX_BYTES + 2];
+    char key[1 + DNS_NAME_MAX + 2];
     struct answer *answer;
     bool fresh;
 
     query->wait = NULL;
     assert(family == AF_INET || family == AF_INET6);
-    if (!valid_name(name))
+    if (!dns_name_valid(name))
         return -1;
     make_key(key, name, family);
     answer = find_answer(resolver, key, family, &fresh);
@@ -394,28 +390,67 @@ resolver_cancel(struct resolver_query *query)
 
 /* ---- beginning and end ---- */
 
+/* Returns NULL, logged. */
+static struct resolver_io *
+open_io(const struct resolver *resolver)
+{
+    struct resolver_io *io = calloc(1, sizeof *io);
+    int status = ARES_ENOMEM;
+
+    if (io != NULL)
+        status = resolver_io_open(io, resolver->loop, resolver->servers);
+    if (status == ARES_SUCCESS)
+        return io;
+    free(io);
+    log_error(loop_log(resolver->loop), "resolver", "cannot start: %s", ares_strerror(status));
+    return NULL;
+}
+
+static void
+forget(struct resolver *resolver)
+{
+    while (!list_empty(&resolver->recent))
+        uncache(container_of(resolver->recent.next, struct answer, recent));
+}
+
+int
+resolver_reload(struct resolver *resolver)
+{
+    struct resolver_io *io = open_io(resolver);
+
+    if (io == NULL)
+        return -1;
+    forget(resolver);
+    list_add(&resolver->retired, &resolver->io->link);
+    resolver->io = io;
+    timer_set(&resolver->deliver, loop_now(resolver->loop)); /* closes it, if it owes nothing */
+    return 0;
+}
+
 struct resolver *
 resolver_new(struct loop *loop, const char *servers)
 {
     struct resolver *resolver = calloc(1, sizeof *resolver);
-    int status = ARES_ENOMEM;
 
-    if (resolver == NULL || map_init(&resolver->cache) != 0)
-        goto fail_map;
+    if (resolver == NULL || map_init(&resolver->cache) != 0) {
+        log_error(loop_log(loop), "resolver", "out of memory or random bytes");
+        free(resolver);
+        return NULL;
+    }
     resolver->loop = loop;
+    resolver->servers = servers;
     list_init(&resolver->ready);
     list_init(&resolver->recent);
+    list_init(&resolver->retired);
     timer_init(&resolver->deliver, loop, deliver);
-    status = resolver_io_open(&resolver->io, loop, servers);
-    if (status != ARES_SUCCESS)
-        goto fail_io;
-    return resolver;
-
-fail_io:
+    if (ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS) {
+        resolver->io = open_io(resolver);
+        if (resolver->io != NULL)
+            return resolver;
+        ares_library_cleanup();
+    }
     map_deinit(&resolver->cache);
-fail_map:
     free(resolver);
-    log_error(loop_log(loop), "resolver", "cannot start: %s", ares_strerror(status));
     return NULL;
 }
 
@@ -424,10 +459,16 @@ resolver_free(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    resolver_io_close(&resolver->io); /* completes what is in flight */
+    while (!list_empty(&resolver->retired)) {
+        struct resolver_io *io = container_of(resolver->retired.next, struct resolver_io, link);
+
+        list_remove(&io->link);
+        free_io(io);
+    }
+    free_io(resolver->io);
+    ares_library_cleanup();
     assert(list_empty(&resolver->ready));
-    while (!list_empty(&resolver->recent))
-        uncache(container_of(resolver->recent.next, struct answer, recent));
+    forget(resolver);
     assert(resolver->cache.count == 0);
     map_deinit(&resolver->cache);
     timer_deinit(&resolver->deliver);

@@ -121,24 +121,17 @@ resolver_io_open(struct resolver_io *io, struct loop *loop, const char *servers)
                                    .sock_state_cb = socket_changed,
                                    .sock_state_cb_data = io};
     int mask = ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    int status = ares_library_init(ARES_LIB_INIT_ALL);
+    int status;
 
-    if (status != ARES_SUCCESS)
-        return status;
     io->loop = loop;
     list_init(&io->watches);
     timer_init(&io->timeout, loop, timed_out);
     status = ares_init_options(&io->channel, &options, mask);
-    if (status != ARES_SUCCESS)
-        goto fail_channel;
-    if (servers == NULL)
-        return ARES_SUCCESS;
+    if (status != ARES_SUCCESS || servers == NULL)
+        return status;
     status = ares_set_servers_ports_csv(io->channel, servers);
-    if (status == ARES_SUCCESS)
-        return ARES_SUCCESS;
-    ares_destroy(io->channel);
-fail_channel:
-    ares_library_cleanup();
+    if (status != ARES_SUCCESS)
+        ares_destroy(io->channel);
     return status;
 }
 
@@ -146,7 +139,6 @@ void
 resolver_io_close(struct resolver_io *io)
 {
     ares_destroy(io->channel);
-    ares_library_cleanup();
     assert(list_empty(&io->watches));
     timer_deinit(&io->timeout);
 }

@@ -483,7 +483,7 @@ stream_close(struct stream *stream)
     stream->want_read = false;
     ev_io_stop(loop_ev(stream->loop), &stream->io);
     buf_clear(&stream->out, loop_pool(stream->loop));
-    SSL_free(stream->ssl);
+    tls_free(stream->ssl);
     stream->ssl = NULL;
     close(stream->io.fd);
     loop_count_socket(stream->loop, -1);

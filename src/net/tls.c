@@ -84,13 +84,24 @@ tls_keep_tickets(struct tls *tls, const struct tls *previous)
 SSL *
 tls_accept(struct tls *tls)
 {
-    return tls->server != NULL ? tls_server_accept(tls->server) : NULL;
+    SSL *ssl = tls->server != NULL ? tls_server_accept(tls->server) : NULL;
+
+    /* Until its end: a handshake may be under way when the configuration is replaced. */
+    if (ssl != NULL)
+        SSL_set_app_data(ssl, tls_ref(tls));
+    return ssl;
 }
 
 SSL *
 tls_connect(struct tls *tls, size_t route_index)
 {
     return tls_clients_connect(tls->clients, route_index);
+}
+
+SSL *
+tls_connect_to(struct tls *tls, size_t route_index, const char *host)
+{
+    return tls_clients_connect_to(tls->clients, route_index, host);
 }
 
 void
@@ -125,5 +136,8 @@ tls_library_version(void)
 void
 tls_free(SSL *ssl)
 {
+    struct tls *tls = ssl != NULL ? SSL_get_app_data(ssl) : NULL;
+
     SSL_free(ssl);
+    tls_unref(tls);
 }

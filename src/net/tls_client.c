@@ -16,8 +16,9 @@ enum {
 };
 
 struct client {
-    SSL_CTX *context;  /* NULL: the target is not TLS */
-    char *server_name; /* for SNI; NULL: a numeric address */
+    SSL_CTX *context;  /* NULL: the target is neither TLS nor a map */
+    char *server_name; /* for SNI; NULL: a numeric address, or a map */
+    bool any;          /* a map: whom to expect is said with each connection */
 };
 
 struct tls_clients {
@@ -55,11 +56,8 @@ is_name(const char *host)
 }
 
 static bool
-expect_host(SSL_CTX *context, const char *host, bool numeric)
+expect_host(X509_VERIFY_PARAM *param, const char *host, bool numeric)
 {
-    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(context);
-
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (numeric)
         return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
@@ -113,29 +111,42 @@ set_anchors(const struct conf *conf, struct tls_clients *clients, size_t index,
                     route->name, route->tls_ca != NULL ? route->tls_ca : "the system's", reason);
 }
 
-static void
-init_client(const struct conf *conf, struct tls_clients *clients, size_t index,
-            struct conf_report *report)
+/* Returns -1 without memory, reported. */
+static int
+init_context(const struct conf *conf, struct tls_clients *clients, size_t index,
+             struct conf_report *report)
 {
     const struct conf_route *route = &conf->routes[index];
     struct client *client = &clients->clients[index];
+
+    client->any = route->target.kind == CONF_TARGET_MAP;
+    client->context = tls_context_new(TLS_client_method());
+    if (client->context == NULL) {
+        conf_report_add(report, route->line, "[route %s]: out of memory", route->name);
+        return -1;
+    }
+    if (!route->tls_verify)
+        return 0;
+    SSL_CTX_set_verify(client->context, SSL_VERIFY_PEER, NULL);
+    set_anchors(conf, clients, index, report);
+    return 0;
+}
+
+static void
+init_host(const struct conf_route *route, struct client *client, struct conf_report *report)
+{
     bool numeric = is_numeric(route->target.host);
     char *host = bare_host(route->target.host);
 
-    client->context = tls_context_new(TLS_client_method());
-    if (host == NULL || client->context == NULL) {
+    if (host == NULL) {
         conf_report_add(report, route->line, "[route %s]: out of memory", route->name);
-        free(host);
         return;
     }
     if (!numeric && !is_name(host))
         conf_report_add(report, route->line, "[route %s] target: expected a host, got \"%s\"",
                         route->name, host);
-    if (route->tls_verify) {
-        if (!expect_host(client->context, host, numeric))
-            conf_report_add(report, route->line, "[route %s]: out of memory", route->name);
-        set_anchors(conf, clients, index, report);
-    }
+    if (route->tls_verify && !expect_host(SSL_CTX_get0_param(client->context), host, numeric))
+        conf_report_add(report, route->line, "[route %s]: out of memory", route->name);
     if (numeric)
         free(host);
     else
@@ -155,8 +166,12 @@ tls_clients_new(const struct conf *conf, struct conf_report *report)
     }
     clients->n = conf->n_routes;
     for (size_t i = 0; i < conf->n_routes; i++) {
-        if (conf->routes[i].target.kind == CONF_TARGET_TLS)
-            init_client(conf, clients, i, report);
+        enum conf_target_kind kind = conf->routes[i].target.kind;
+
+        if (kind != CONF_TARGET_TLS && kind != CONF_TARGET_MAP)
+            continue;
+        if (init_context(conf, clients, i, report) == 0 && kind == CONF_TARGET_TLS)
+            init_host(&conf->routes[i], &clients->clients[i], report);
     }
     if (report->n_mistakes == mistakes)
         return clients;
@@ -182,7 +197,7 @@ tls_clients_connect(struct tls_clients *clients, size_t route_index)
     const struct client *client = &clients->clients[route_index];
     SSL *ssl;
 
-    assert(route_index < clients->n && client->context != NULL);
+    assert(route_index < clients->n && client->context != NULL && !client->any);
     ssl = SSL_new(client->context);
     if (ssl == NULL)
         return NULL;
@@ -191,4 +206,36 @@ tls_clients_connect(struct tls_clients *clients, size_t route_index)
         return ssl;
     SSL_free(ssl);
     return NULL;
+}
+
+static bool
+set_host(SSL *ssl, char *host)
+{
+    bool numeric = is_numeric(host);
+
+    if (!numeric && !is_name(host))
+        return false;
+    if (SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE &&
+        !expect_host(SSL_get0_param(ssl), host, numeric))
+        return false;
+    return numeric || SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+SSL *
+tls_clients_connect_to(struct tls_clients *clients, size_t route_index, const char *host)
+{
+    const struct client *client = &clients->clients[route_index];
+    char *bare = bare_host(host);
+    SSL *ssl;
+
+    assert(route_index < clients->n && client->context != NULL && client->any);
+    ssl = bare != NULL ? SSL_new(client->context) : NULL;
+    if (ssl != NULL)
+        SSL_set_connect_state(ssl);
+    if (ssl != NULL && !set_host(ssl, bare)) {
+        SSL_free(ssl);
+        ssl = NULL;
+    }
+    free(bare);
+    return ssl;
 }

@@ -317,7 +317,7 @@ files_serve(struct exchange *exchange, const char *directory, const char *path)
     int fd;
 
     if (request->method != HTTP1_GET && request->method != HTTP1_HEAD) {
-        exchange_error(exchange, 405, "Allow: GET, HEAD\r\n", "files can only be read");
+        exchange_error(exchange, 405, "Allow: GET, HEAD, OPTIONS\r\n", "files can only be read");
         return;
     }
     if (!files_http_path_ok(path) || len + sizeof "index.html" > sizeof name) {

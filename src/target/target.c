@@ -146,7 +146,7 @@ on_echo_turn(struct timer *timer)
 static int
 start_dial(struct target_opening *opening, const struct target_options *options)
 {
-    const struct conf_target *target = &options->route->target;
+    const struct conf_target *target = options->target;
     struct dial_options dial = {
         .loop = options->loop,
         .resolver = options->resolver,
@@ -158,7 +158,9 @@ start_dial(struct target_opening *opening, const struct target_options *options)
 
     timer_init(&opening->timer, options->loop, on_handshake_timeout);
     if (target->kind == CONF_TARGET_TLS) {
-        opening->ssl = tls_connect(options->tls, options->route_index);
+        opening->ssl = options->route->target.kind == CONF_TARGET_MAP
+                           ? tls_connect_to(options->tls, options->route_index, target->host)
+                           : tls_connect(options->tls, options->route_index);
         if (opening->ssl == NULL) {
             log_error(loop_log(options->loop), options->name, "out of memory");
             return -1;
@@ -182,7 +184,7 @@ target_open(const struct target_options *options, struct target_owner *owner)
     opening->loop = options->loop;
     opening->route = options->route;
     opening->due = loop_now(options->loop) + options->route->connect_timeout;
-    if (options->route->target.kind == CONF_TARGET_ECHO) {
+    if (options->target->kind == CONF_TARGET_ECHO) {
         /* Not at once: no callback comes from within this function. */
         timer_init(&opening->timer, options->loop, on_echo_turn);
         timer_set(&opening->timer, loop_now(options->loop));

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -188,6 +189,20 @@ def test_vnc_in_the_browser(run, chromium):
     chromium.wait_for("document.documentElement.classList.contains('noVNC_connected')", "noVNC to connect")
     chromium.wait_for("/@.* - noVNC$/.test(document.title)", "the desktop's name")
     chromium.wait_for("[...document.querySelectorAll('canvas')].some((c) => c.width >= 640)", "the desktop")
+
+
+def test_many_desktops_and_a_token_for_each(run):
+    shell = run("Many desktops, and a token for each")
+    shell.wait_port(6080)
+    for port, token in ((5901, "8fd2c1"), (5902, "b40e77")):
+        with socket.create_server(("127.0.0.1", port)) as desktop:
+            with websocket(6080, f"/websockify?token={token}") as ws:
+                connection, _ = desktop.accept()
+                connection.sendall(b"RFB 003.008\n")
+                assert ws.recv_bytes(12) == b"RFB 003.008\n"
+                connection.close()
+    with pytest.raises(Refused, match="404"), websocket(6080, "/websockify?token=none"):
+        pass
 
 
 def test_a_terminal_in_the_browser(run, chromium):

@@ -86,6 +86,20 @@ def test_a_desktop_is_seen_and_typed_on_in_the_browser(culvert, chromium, deskto
     assert int(event["in"]) > 0 and int(event["out"]) > 1000
 
 
+def test_a_token_chooses_the_desktop(culvert, chromium, desktop, tmp_path):
+    """As noVNC's own page is told by its address: path=websockify?token=T."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(f"other: 127.0.0.1:1\ndesk+1: localhost:{desktop}\n")
+    c = culvert(configuration(desktop) + f"[route /websockify]\ntarget = map:{tokens}\n")
+    chromium.goto(url=c.url("/vnc.html?path=websockify%3Ftoken%3Dunknown", "http"))
+    chromium.wait_for("window.state === 'lost'", "noVNC to be refused")
+    chromium.goto(url=c.url("/vnc.html?path=websockify%3Ftoken%3Ddesk%2B1", "http"))
+    chromium.wait_for("window.state === 'connected'", "noVNC to connect")
+    chromium.wait_pixel(200, 150, RED)
+    chromium.evaluate(code="rfb.disconnect()")
+    assert c.wait_event("websocket")["target"] == f"localhost:{desktop}"
+
+
 def test_the_browser_is_told_when_culvert_stops(culvert, chromium, desktop):
     c = culvert(configuration(desktop))
     chromium.goto(url=c.url("/vnc.html", "http"))

@@ -17,6 +17,7 @@ found=build/fuzz/found
 max_len() {
     case $1 in
     fuzz_http1) echo 12000 ;; # longer than the longest target
+    fuzz_map_file) echo 12000 ;; # and than the longest line
     *) echo 4096 ;;
     esac
 }

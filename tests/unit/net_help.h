@@ -57,7 +57,7 @@ test_loop_tick(struct timer *timer)
 static inline void
 test_loop_init(struct test_loop *test)
 {
-    test->log = log_open(STDERR_FILENO, LOG_LEVEL_ERROR);
+    test->log = log_open(&(struct log_options){.fd = STDERR_FILENO, .level = LOG_LEVEL_ERROR});
     test->loop = loop_new(test->log, 1);
     assert_non_null(test->loop);
     timer_init(&test->tick, test->loop, test_loop_tick);

@@ -33,7 +33,7 @@ set_up(void **state)
 
     if (bench == NULL)
         return -1;
-    bench->log = log_open(STDERR_FILENO, LOG_LEVEL_ERROR);
+    bench->log = log_open(&(struct log_options){.fd = STDERR_FILENO, .level = LOG_LEVEL_ERROR});
     bench->loop = loop_new(bench->log, 1);
     *state = bench;
     return bench->loop != NULL ? 0 : -1;

@@ -561,6 +561,32 @@ test_free_in_callback(void **state)
     run_until(&world->test, &world->calls, 10);
 }
 
+/* What was asked before is answered by whom it was asked; what is asked after, by the new servers;
+ * nothing cached outlives it. */
+static void
+test_reload(void **state)
+{
+    struct world *world = *state;
+    struct asker slow = {0};
+    unsigned asked;
+
+    dns_peer_rule(&world->peer, (struct dns_rule){"slow.test", DNS_A, .delay = 0.2});
+    answer(world, "host.test", AF_INET);
+    asked = world->peer.asked;
+    answer(world, "host.test", AF_INET);
+    assert_int_equal(world->peer.asked, asked);
+    ask(world, &slow, "slow.test", AF_INET);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(resolver_reload(world->resolver), 0);
+    answer(world, "host.test", AF_INET);
+    assert_true(world->peer.asked > asked + 1);
+    run_until(&world->test, &slow.calls, 1);
+    assert_int_equal(slow.calls, 1);
+    ask(world, &slow, "again.test", AF_INET); /* still in flight at the end */
+    assert_int_equal(resolver_reload(world->resolver), 0);
+    resolver_cancel(&slow.query);
+}
+
 /* Freed with questions in flight, some cancelled before, some never. */
 static void
 test_free_in_flight(void **state)
@@ -603,19 +629,19 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_world(test_a_only),           with_world(test_aaaa_only),
-        with_world(test_slow_aaaa),        with_world(test_many_addresses),
-        with_world(test_nxdomain),         with_world(test_server_failure),
-        with_world(test_silent_server),    with_world(test_no_server),
-        with_world(test_truncated),        with_world(test_localhost),
-        with_world(test_hosts_file),       with_world(test_names),
-        with_world(test_joined),           with_world(test_cached),
-        with_world(test_expiry),           with_world(test_changed),
-        with_world(test_full_cache),       with_world(test_full_of_questions),
-        with_world(test_cancel),           with_world(test_cancel_in_callback),
-        with_world(test_ask_in_callback),  with_world(test_free_in_callback),
-        with_world(test_free_in_flight),   with_world(test_bad_servers),
-        with_world(test_idle_descriptors),
+        with_world(test_a_only),          with_world(test_aaaa_only),
+        with_world(test_slow_aaaa),       with_world(test_many_addresses),
+        with_world(test_nxdomain),        with_world(test_server_failure),
+        with_world(test_silent_server),   with_world(test_no_server),
+        with_world(test_truncated),       with_world(test_localhost),
+        with_world(test_hosts_file),      with_world(test_names),
+        with_world(test_joined),          with_world(test_cached),
+        with_world(test_expiry),          with_world(test_changed),
+        with_world(test_full_cache),      with_world(test_full_of_questions),
+        with_world(test_cancel),          with_world(test_cancel_in_callback),
+        with_world(test_ask_in_callback), with_world(test_free_in_callback),
+        with_world(test_free_in_flight),  with_world(test_bad_servers),
+        with_world(test_reload),          with_world(test_idle_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

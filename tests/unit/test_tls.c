@@ -225,7 +225,7 @@ static void
 part(struct pair *pair)
 {
     SSL_free(pair->client);
-    SSL_free(pair->server);
+    tls_free(pair->server);
 }
 
 /* A client of the test's own, that verifies nothing. */
@@ -585,7 +585,7 @@ expect_settings(SSL *ssl)
     assert_int_not_equal(SSL_get_options(ssl) & SSL_OP_NO_RENEGOTIATION, 0);
     assert_int_not_equal(SSL_get_options(ssl) & SSL_OP_NO_COMPRESSION, 0);
     assert_true(SSL_get_min_proto_version(ssl) >= TLS1_2_VERSION);
-    SSL_free(ssl);
+    tls_free(ssl);
 }
 
 static void
@@ -894,29 +894,35 @@ test_client_ca_names(void **state)
 
 /* ---- targets ---- */
 
-/* Connects to a server with cert as a route to host would; ca may be NULL. why NULL: succeeds. */
 static void
-expect_target(const struct cert *cert, const char *host, const char *ca, const char *why)
+expect_outcome(struct pair pair, const char *host, const char *why)
 {
-    struct setting setting = {.conf = {.n_tls = 0}};
-    struct tls *tls;
-    struct pair pair;
-
-    add_tls(&setting, NULL, cert);
-    add_route(&setting, host, ca);
-    tls = make(&setting);
-    pair = join(tls_connect(tls, 0), tls_accept(tls));
     if (why == NULL && !pair.ok)
         fail_msg("%s: client: %s; server: %s", host, pair.client_why, pair.server_why);
     if (why != NULL && (pair.ok || strstr(pair.client_why, why) == NULL))
         fail_msg("%s: client: %s", host, pair.client_why);
     part(&pair);
-    setting.routes[0].tls_verify = false;
+}
+
+/* Connects to a server with cert as a route to host would, and as one whose map leads there; ca may
+ * be NULL. why NULL: succeeds. */
+static void
+expect_target(const struct cert *cert, const char *host, const char *ca, const char *why)
+{
+    struct setting setting = {.conf = {.n_tls = 0}};
+    struct tls *tls;
+
+    add_tls(&setting, NULL, cert);
+    add_route(&setting, host, ca);
+    add_route(&setting, NULL, ca)->target.kind = CONF_TARGET_MAP;
+    tls = make(&setting);
+    expect_outcome(join(tls_connect(tls, 0), tls_accept(tls)), host, why);
+    expect_outcome(join(tls_connect_to(tls, 1, host), tls_accept(tls)), host, why);
+    setting.routes[0].tls_verify = setting.routes[1].tls_verify = false;
     tls_unref(tls);
     tls = make(&setting);
-    pair = join(tls_connect(tls, 0), tls_accept(tls));
-    assert_true(pair.ok);
-    part(&pair);
+    expect_outcome(join(tls_connect(tls, 0), tls_accept(tls)), host, NULL);
+    expect_outcome(join(tls_connect_to(tls, 1, host), tls_accept(tls)), host, NULL);
     tls_unref(tls);
 }
 
@@ -1010,13 +1016,16 @@ expect_sni(const char *host, const char *sni)
     SSL *ssl;
 
     add_route(&setting, host, NULL);
+    add_route(&setting, NULL, NULL)->target.kind = CONF_TARGET_MAP;
     tls = make(&setting);
-    ssl = tls_connect(tls, 0);
-    if (sni == NULL)
-        assert_null(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
-    else
-        assert_string_equal(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), sni);
-    SSL_free(ssl);
+    for (unsigned i = 0; i < 2; i++) {
+        ssl = i == 0 ? tls_connect(tls, 0) : tls_connect_to(tls, 1, host);
+        if (sni == NULL)
+            assert_null(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+        else
+            assert_string_equal(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name), sni);
+        tls_free(ssl);
+    }
     tls_unref(tls);
 }
 
@@ -1029,6 +1038,36 @@ test_target_sni(void **state)
     expect_sni("192.0.2.1", NULL);
     expect_sni("2001:db8::1", NULL);
     expect_sni("fe80::1%lo", NULL);
+}
+
+/* One after the other from the same context: each expects its own host, and nothing that OpenSSL
+ * would take for any. */
+static void
+test_hosts_of_a_map(void **state)
+{
+    struct world *world = *state;
+    struct setting setting = {.conf = {.n_tls = 0}};
+    char long_name[300];
+    struct tls *tls;
+
+    memset(long_name, 'a', sizeof long_name);
+    long_name[254] = '\0';
+    add_tls(&setting, NULL, &world->plain);
+    add_route(&setting, NULL, world->ca.cert_file)->target.kind = CONF_TARGET_MAP;
+    tls = make(&setting);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_outcome(join(tls_connect_to(tls, 0, "plain.example.org"), tls_accept(tls)), "",
+                       NULL);
+        expect_outcome(join(tls_connect_to(tls, 0, "other.example.org"), tls_accept(tls)), "",
+                       "hostname mismatch");
+        expect_outcome(join(tls_connect_to(tls, 0, "127.0.0.1"), tls_accept(tls)), "", NULL);
+        expect_outcome(join(tls_connect_to(tls, 0, "127.0.0.2"), tls_accept(tls)), "",
+                       "IP address mismatch");
+    }
+    assert_null(tls_connect_to(tls, 0, ""));
+    assert_null(tls_connect_to(tls, 0, "."));
+    assert_null(tls_connect_to(tls, 0, long_name));
+    tls_unref(tls);
 }
 
 /* Each route its own CA and name, in any mixture with others. */
@@ -1080,7 +1119,7 @@ test_why(void **state)
     errno = 0;
     tls_why(server, why, sizeof why);
     assert_string_equal(why, "connection closed");
-    SSL_free(server);
+    tls_free(server);
     tls_unref(tls);
     SSL_CTX_free(context);
 }
@@ -1113,6 +1152,7 @@ main(void)
         cmocka_unit_test(test_target_usage),
         cmocka_unit_test(test_target_alert),
         cmocka_unit_test(test_target_sni),
+        cmocka_unit_test(test_hosts_of_a_map),
         cmocka_unit_test(test_many_routes),
         cmocka_unit_test(test_why),
     };

@@ -100,7 +100,7 @@ class Culvert:
 
     def __init__(self, folder, text=None, args=None, env=None, wrapper=(), pass_fds=()):
         self.folder = str(folder)
-        self.log_path = os.path.join(self.folder, "culvert.log")
+        self.stderr_path = self.log_path = os.path.join(self.folder, "culvert.log")
         self.clients = []
         self.expected_errors = []
         self.expected_status = 0
@@ -110,6 +110,8 @@ class Culvert:
             with open(self.conf_path, "w") as file:
                 file.write(text)
             args = ["-c", self.conf_path]
+            if file := re.search(r"^file\s*=\s*([^-\s]\S*)", text, re.M):
+                self.log_path = os.path.join(self.folder, file.group(1))
         self.listens = len(re.findall(r"^listen\s*=", text, re.M)) if text is not None else 1
         self.command = [*wrapper, BINARY, *args]
         self.env = environment(env)
@@ -117,7 +119,7 @@ class Culvert:
         self.process = None
 
     def start(self, ready=True):
-        with open(self.log_path, "wb") as log:
+        with open(self.stderr_path, "wb") as log:
             self.process = spawn(
                 self.command,
                 cwd=self.folder,
@@ -135,8 +137,13 @@ class Culvert:
     # ---- its log ----
 
     def log_text(self):
-        with open(self.log_path, errors="replace") as file:
-            return file.read()
+        """Standard error, and the file that [log] names, if it does."""
+        text = ""
+        for path in dict.fromkeys((self.stderr_path, self.log_path)):
+            if os.path.exists(path):
+                with open(path, errors="replace") as file:
+                    text += file.read()
+        return text
 
     def log_lines(self, pattern=""):
         """Complete lines that match the regular expression."""
@@ -175,7 +182,7 @@ class Culvert:
 
         self.addresses = []
         for line in wait_until(ready, "culvert to listen"):
-            text = re.search(r"\blistening on (\S+)", line).group(1)
+            text = re.search(r'\blistening on ([^\s"]+)', line).group(1)
             if text.startswith("unix:"):
                 self.addresses.append(text[len("unix:") :])
             else:
@@ -285,7 +292,7 @@ class Culvert:
         assert not report, f"a sanitizer or an assertion spoke up: {report.group()}"
         errors = [
             line
-            for line in self.log_lines(r"^\S+ error ")
+            for line in self.log_lines(r'^\S+ error |"level":"error"')
             if not any(re.search(pattern, line) for pattern in self.expected_errors)
         ]
         assert not errors, f"unexpected errors: {errors}"

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * drain -- says goodbye to a worker's clients one by one, evenly over a time, so that they do not
+ * all come back at the same moment.
+ *
+ * The first is told at once. Who leaves by himself meanwhile makes the pauses between the others
+ * longer: the last one is told when the time is over, or nearly so.
+ *
+ * Thread:    on the loop's thread.
+ * Lifetime:  embedded in its owner: drain_init() to drain_deinit(). The set outlives it.
+ */
+#ifndef CULVERT_BRIDGE_DRAIN_H
+#define CULVERT_BRIDGE_DRAIN_H
+
+#include "event/timer.h"
+
+struct bridge_set;
+struct loop;
+
+struct drain {
+    struct timer timer;
+    struct bridge_set *set;
+    double due;   /* loop_now() at which the next one is told */
+    double until; /* and all are */
+};
+
+void drain_init(struct drain *drain, struct loop *loop, struct bridge_set *set);
+void drain_deinit(struct drain *drain);
+
+/* Once. Bridges that begin later are told in their turn. */
+void drain_start(struct drain *drain, double seconds);
+
+#endif
