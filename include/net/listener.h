@@ -63,6 +63,10 @@ struct listener_owner {
 /* Returns NULL without memory, logged. */
 struct listener *listener_start(struct loop *loop, int fd, struct listener_owner *owner);
 
+/* Accepts no more if a service manager passed the socket: who comes waits in its queue for the next
+ * process. Returns whether that is so. listener_stop() is still to be called. */
+bool listener_leave(struct listener *listener);
+
 /* Accepts what is in the queue already, then has the kernel refuse new connections; those of a
  * socket that a service manager passed stay in the queue for who serves it next. listener_stop() is
  * still to be called. */
