@@ -38,6 +38,10 @@ def recipe(title):
     return commands
 
 
+# A client that is not at the address of the proxies, which are believed.
+ELSEWHERE = "127.0.0.9"
+
+
 class Recipe:
     """A shell that was given the commands, with all that they started."""
 
@@ -156,12 +160,12 @@ def is_installed(package):
 
 
 @contextlib.contextmanager
-def websocket(port, path="/", host="localhost", **options):
+def websocket(port, path="/", host="localhost", source=None, **options):
     """Open; who stands behind, started at the same time, may not be there at first."""
     address = ("127.0.0.1", port)
 
     def answered():
-        wire = WsClient.open(address)
+        wire = WsClient.open(address, source=source)
         try:
             return wire.upgrade(path, host, **options)
         except Refused as refused:
@@ -271,13 +275,13 @@ def test_behind_nginx(run):
     # The reload takes a moment: until then Debian's own page answers.
     wait_until(lambda: is_answered(80), "nginx to be reloaded", step=0.1)
     headers = [("Origin", "http://localhost"), ("X-Forwarded-For", "192.0.2.7")]
-    with websocket(80, "/echo", headers=headers) as ws:
+    with websocket(80, "/echo", headers=headers, source=ELSEWHERE) as ws:
         ws.send_text("through nginx")
         assert ws.recv_bytes(13) == b"through nginx"
     with pytest.raises(Refused, match="403"), websocket(80, "/echo", headers=[("Origin", "http://evil.example.org")]):
         pass
-    # nginx adds the address that it saw itself, and that is who the client is.
-    shell.wait_log(r"websocket route=/echo client=127\.0\.0\.1\b")
+    # nginx adds the address that it saw itself, and that is who the client is; not who it says to be.
+    shell.wait_log(r"websocket route=/echo client=127\.0\.0\.9\b")
 
 
 def is_answered(port):
@@ -296,12 +300,14 @@ def test_behind_haproxy(run):
     for port in (8000, 8001, 8080, 8081):
         shell.wait_port(port)
     for port in (8000, 8001):
-        with websocket(port, "/echo", headers=[("Origin", f"http://localhost:{port}")], host=f"localhost:{port}") as ws:
+        headers = [("Origin", f"http://localhost:{port}")]
+        with websocket(port, "/echo", headers=headers, host=f"localhost:{port}", source=ELSEWHERE) as ws:
             ws.send_text("through HAProxy")
             assert ws.recv_bytes(15) == b"through HAProxy"
             local = ws.sock.getsockname()
-        if port == 8001:  # the PROXY header has the port too
-            shell.wait_log(rf"websocket route=/echo client=127\.0\.0\.1:{local[1]}\b")
+        # The PROXY header tells the port too.
+        told = f"{local[0]}:{local[1]}" if port == 8001 else local[0]
+        shell.wait_log(rf"websocket route=/echo client={re.escape(told)}\b")
 
 
 def test_wss_with_a_certificate_of_your_own(run):
