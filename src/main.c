@@ -234,9 +234,15 @@ log_mistakes(const struct culvert *culvert, const struct conf_report *report)
 {
     size_t i;
 
-    for (i = 0; i < report->n_mistakes; i++)
-        log_error(culvert->log, "main", "%s:%u: %s", report->file, report->mistakes[i].line,
-                  report->mistakes[i].text);
+    for (i = 0; i < report->n_mistakes; i++) {
+        const struct conf_mistake *mistake = &report->mistakes[i];
+
+        if (mistake->line == 0)
+            log_error(culvert->log, "main", "%s: %s", report->file, mistake->text);
+        else
+            log_error(culvert->log, "main", "%s:%u: %s", report->file, mistake->line,
+                      mistake->text);
+    }
 }
 
 /* Keys that need another start are told, and stay as they are. */

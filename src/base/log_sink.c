@@ -48,6 +48,15 @@ replace_own(struct log_sink *sink, int fd)
     return result < 0 ? -1 : 0;
 }
 
+static bool
+is_same(int a, int b)
+{
+    struct stat of_a, of_b;
+
+    return fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+           of_a.st_ino == of_b.st_ino;
+}
+
 /* Not to wait: for a reader of a FIFO, or for one that has stopped reading. */
 static int
 open_file(struct log_sink *sink, const char *path)
@@ -57,6 +66,8 @@ open_file(struct log_sink *sink, const char *path)
 
     if (fd < 0)
         return -1;
+    if (!is_same(fd, atomic_load(&sink->fd)))
+        atomic_store(&sink->torn, false); /* half a line stays in the other one */
     if (sink->own < 0) {
         sink->own = fd;
         return 0;
@@ -78,11 +89,12 @@ log_sink_open(struct log_sink *sink, const char *path)
     atomic_store(&sink->fd, path != NULL ? sink->own : sink->given);
     /* For a writer that has read our number and not written yet. The number is never given back: it
      * could become a client's. */
-    if (path == NULL && sink->own >= 0)
+    if (path == NULL && sink->own >= 0) {
         (void)replace_own(sink, sink->given);
+        atomic_store(&sink->torn, false);
+    }
     free(sink->path);
     sink->path = copy;
-    atomic_store(&sink->torn, false); /* whatever is half there, is in the old one */
     return 0;
 }
 

@@ -102,10 +102,13 @@ def test_a_target_that_never_reads_stops_a_pouring_client(culvert, peer, buffer)
 
 
 def warm_up(culvert, path):
-    """A connection that comes and goes, so that tables have what they keep."""
-    ws = culvert.ws(path)
-    wait_until(lambda: culvert.stats().connections >= 1, "the connection to be counted")
-    ws.reset()
+    """Connections that come and go together, so that the loop's tables have what they keep."""
+    together = [culvert.ws(path) for _ in range(8)]
+    wait_until(lambda: culvert.stats().connections >= 8, "the connections to be counted")
+    for ws in together:
+        ws.send_text("x")
+    for ws in together:
+        ws.reset()
     wait_until(lambda: culvert.stats().connections == 0, "the connection to go")
 
 

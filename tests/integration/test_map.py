@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import threading
 
 import pytest
@@ -451,6 +452,8 @@ def test_four_workers_look_up_while_the_file_is_replaced(mapped, tokens):
     for thread in threads:
         thread.start()
     for i in range(1, 51):
+        if i % 10 == 0:
+            c.signal(signal.SIGHUP)
         if i % 10 == 5:
             tokens.replace(f"{secret()} broken\n")
         tokens.replace({secret("kept"): "echo:", **{secret(j): "echo:" for j in range(i, i + 200)}})
@@ -481,6 +484,24 @@ def test_reading_again_and_again_leaves_nothing_behind(mapped, tokens):
     assert rounds[3].fds == rounds[0].fds
     # 50 bytes a reading would be 10,000; tables of libraries grow once with the descriptors.
     assert abs(rounds[3].live_bytes - rounds[1].live_bytes) < 4096, rounds
+
+
+def test_a_reload_reads_the_map_and_refuses_a_broken_one(mapped, tokens, peer):
+    target = peer(Target)
+    c = mapped({secret(1): f"127.0.0.1:{target.port}"})
+    ws, conn = reaches(c, secret(1), target)
+    tokens.replace({secret(2): "echo:"})
+    c.signal(signal.SIGHUP)
+    c.wait_log("main reloaded")
+    assert status(c, f"?token={secret(1)}") == 404
+    assert status(c, f"?token={secret(2)}") == 101
+    tokens.replace(f"{secret()} broken\n")
+    c.expect_error(rf"target: {tokens.path}:1: expected|not reloaded")
+    c.signal(signal.SIGHUP)
+    c.wait_log(rf" error .*target: {tokens.path}:1: expected")
+    assert status(c, f"?token={secret(2)}") == 101
+    ws.send_binary(b"more")
+    assert conn.read(4) == b"more"
 
 
 # ---- S11 ----
