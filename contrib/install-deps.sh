@@ -14,9 +14,10 @@ top=$(dirname "$here")
 # One package per word; "a|b" is satisfied by either, and a is what gets installed.
 build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev"
 demo="socat bc"
-test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets haproxy nginx openssl curl ca-certificates chromium
+test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
-    clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus"
+    clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
+    novnc nginx haproxy python3-yaml systemd"
 bench="libnginx-mod-stream websockify valgrind"
 
 # Services that packages above would start and enable.

@@ -34,6 +34,7 @@
 #include "event/timer.h"
 #include "guard/limits.h"
 #include "net/addr.h"
+#include "net/inherited.h"
 #include "net/listen_set.h"
 #include "net/tls.h"
 
@@ -522,6 +523,7 @@ run(struct culvert *culvert, struct snapshot *snapshot)
     enum status status = STATUS_FAILED;
 
     raise_descriptor_limit(culvert->log);
+    inherited_warn(snapshot->conf, culvert->log);
     culvert->loop = loop_new(culvert->log, 0);
     if (culvert->loop == NULL) {
         snapshot_unref(snapshot);

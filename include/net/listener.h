@@ -35,14 +35,15 @@ struct listen_socket {
     int *fds; /* n_fds descriptors, worker i accepts on fds[i % n_fds] */
     unsigned n_fds;
     struct addr addr; /* with the port that the kernel chose */
-    char *path;       /* of a unix socket, removed at the close; NULL otherwise */
+    char *path;       /* of a unix socket that we opened, removed at the close; NULL otherwise */
     dev_t path_device;
     ino_t path_inode;
 };
 
 /*
- * Opens listen for n_workers workers. socket_mode is for unix sockets; a socket file that nobody
- * listens on any more is replaced. Returns 0, or -1 with errno, logged unless log is NULL.
+ * Opens listen for n_workers workers, or takes it over from the service manager (net/inherited.h).
+ * socket_mode is for unix sockets that we open; a socket file that nobody listens on any more is
+ * replaced. Returns 0, or -1 with errno, logged unless log is NULL.
  */
 int listen_socket_open(struct listen_socket *socket, const struct conf_listen *listen,
                        unsigned n_workers, mode_t socket_mode, struct log *log)
@@ -64,8 +65,13 @@ struct listener_owner {
 /* Returns NULL without memory, logged. */
 struct listener *listener_start(struct loop *loop, int fd, struct listener_owner *owner);
 
-/* Accepts what is in the queue already, then has the kernel refuse new connections. listener_stop()
- * is still to be called. */
+/* Accepts no more if a service manager passed the socket: who comes waits in its queue for the next
+ * process. Returns whether that is so. listener_stop() is still to be called. */
+bool listener_leave(struct listener *listener);
+
+/* Accepts what is in the queue already, then has the kernel refuse new connections; those of a
+ * socket that a service manager passed stay in the queue for who serves it next. listener_stop() is
+ * still to be called. */
 void listener_drain(struct listener *listener);
 
 /* NULL is fine. */

@@ -339,9 +339,13 @@ on_look(struct timer *timer)
 void
 service_drain(struct service *service, double seconds)
 {
+    struct list *at;
+
     if (service->state != SERVING)
         return;
     service->state = DRAINING;
+    for (at = service->ports.next; at != &service->ports; at = at->next)
+        listener_leave(container_of(at, struct port, link)->listener);
     http_drain_all(&service->https);
     drain_start(&service->drain, seconds);
     /* Not now: what was just told to end does so in the course of this turn. */

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "net/inherited.h"
 #include "net/listener.h"
 #include "net/tcp_options.h"
 
@@ -135,6 +136,20 @@ open_configured(struct listen_socket *sock, const struct conf_listen *listen, un
                                                              : open_inet(sock, &addr, n, false);
 }
 
+/* Returns whether the service manager has opened it for us. A socket file is then not ours to
+ * remove. */
+static bool
+take_over(struct listen_socket *sock, const struct conf_listen *listen, unsigned n, struct log *log)
+{
+    int taken = inherited_take(listen, sock->fds, n, &sock->addr);
+
+    if (taken <= 0)
+        return false;
+    sock->n_fds = (unsigned)taken;
+    log_info(log, "listener", "%s was opened by the service manager", listen->text);
+    return true;
+}
+
 int
 listen_socket_open(struct listen_socket *sock, const struct conf_listen *listen, unsigned n_workers,
                    mode_t socket_mode, struct log *log)
@@ -144,7 +159,8 @@ listen_socket_open(struct listen_socket *sock, const struct conf_listen *listen,
     memset(sock, 0, sizeof *sock);
     sock->fds = calloc(n_workers, sizeof *sock->fds);
     errno = ENOMEM;
-    if (sock->fds != NULL && open_configured(sock, listen, n_workers, socket_mode) == 0)
+    if (sock->fds != NULL && (take_over(sock, listen, n_workers, log) ||
+                              open_configured(sock, listen, n_workers, socket_mode) == 0))
         return 0;
     error = errno;
     if (log != NULL)

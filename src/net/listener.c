@@ -13,6 +13,7 @@
 #include "base/metrics.h"
 #include "event/loop.h"
 #include "event/timer.h"
+#include "net/inherited.h"
 
 #define LISTENER_PAUSE 0.1 /* seconds: the time in which descriptors may become free */
 
@@ -133,9 +134,22 @@ on_readable(struct ev_loop *ev, ev_io *io, int revents)
     accept_batch(container_of(io, struct listener, io), LISTENER_BATCH);
 }
 
+bool
+listener_leave(struct listener *listener)
+{
+    if (!inherited_is(listener->io.fd))
+        return false;
+    ev_io_stop(loop_ev(listener->loop), &listener->io);
+    timer_deinit(&listener->pause);
+    return true;
+}
+
 void
 listener_drain(struct listener *listener)
 {
+    /* To shut it down would end it for the service manager and for the process after us too. */
+    if (listener_leave(listener))
+        return;
     accept_batch(listener, LISTENER_BACKLOG);
     shutdown(listener->io.fd, SHUT_RDWR);
 }

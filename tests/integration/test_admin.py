@@ -15,6 +15,7 @@ from harness.admin import Admin
 from harness.culvert import run
 from harness.peers import Recorder
 from harness.wait import wait_until
+from harness.ws import upgrade_request
 
 ROUTE = "[route /x]\ntarget = echo:\n"
 SERVER = "[server]\nadmin = 127.0.0.1:0\n"
@@ -123,8 +124,8 @@ def test_not_ready_while_no_worker_accepts(culvert, peer):
     target = peer(Recorder)
     c = culvert(SERVER + f"workers = 1\n[route /x]\ntarget = {target.url}\n", wrapper=["prlimit", "--nofile=90"])
     admin = Admin(c)
-    for _ in range(80):  # some are accepted, the others wait in the kernel
-        c.wire()
+    for _ in range(80):  # some are joined to the target, the others wait in the kernel
+        c.wire().send(upgrade_request("/x"))
     c.wait_log(r" warn +listener cannot accept")
     wait_until(lambda: admin.ask("/readyz").status == 503, "not to be ready")
     assert admin.ask("/readyz").body == b"no worker accepts connections\n"

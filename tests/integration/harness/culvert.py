@@ -98,7 +98,7 @@ class Culvert:
     Clients made through it are closed before it is stopped.
     """
 
-    def __init__(self, folder, text=None, args=None, env=None, wrapper=()):
+    def __init__(self, folder, text=None, args=None, env=None, wrapper=(), pass_fds=()):
         self.folder = str(folder)
         self.stderr_path = self.log_path = os.path.join(self.folder, "culvert.log")
         self.clients = []
@@ -115,6 +115,7 @@ class Culvert:
         self.listens = len(re.findall(r"^listen\s*=", text, re.M)) if text is not None else 1
         self.command = [*wrapper, BINARY, *args]
         self.env = environment(env)
+        self.pass_fds = pass_fds
         self.process = None
 
     def start(self, ready=True):
@@ -126,6 +127,7 @@ class Culvert:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=self.pass_fds,
             )
         self.pid = self.process.pid
         if ready:
