@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * culvert -- arguments, signals, start, reload, drain and stop.
+ * culvert -- signals, start, reload, drain and stop.
  *
  *      arguments → configuration → fleet: sockets, one loop, service and thread per worker
  *                                main's own loop: signals, until all workers have stopped
@@ -9,7 +9,6 @@
  *       └ HUP: reload                    └──── TERM once more: at once ────┘
  */
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <signal.h>
 #include <stdint.h>
@@ -20,8 +19,8 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "admin/arguments.h"
 #include "admin/stats.h"
-#include "admin/usage.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics_routes.h"
@@ -37,24 +36,6 @@
 #include "net/inherited.h"
 #include "net/listen_set.h"
 #include "net/tls.h"
-
-enum status {
-    STATUS_DONE = 0,
-    STATUS_FAILED = 1,
-    STATUS_USAGE = 2,
-    STATUS_CONFIGURATION = 78, /* EX_CONFIG of sysexits.h */
-};
-
-#define DEFAULT_FILE CULVERT_SYSCONFDIR "/culvert.ini"
-
-struct arguments {
-    const char *file;
-    const char *web;
-    const char *listen; /* the short form; NULL: a file */
-    const char *target;
-    bool check;
-    bool dump;
-};
 
 enum phase {
     STARTING,
@@ -79,80 +60,6 @@ struct culvert {
     bool reload_again; /* asked for while one was under way */
     struct stats stats;
 };
-
-/* ---- arguments ---- */
-
-/* Returns -1 to go on, or an exit status. */
-static int
-parse_option(struct arguments *arguments, int option)
-{
-    switch (option) {
-    case 'c':
-        arguments->file = optarg;
-        return -1;
-    case 'C':
-        arguments->check = true;
-        return -1;
-    case 'd':
-        arguments->dump = true;
-        return -1;
-    case 'w':
-        arguments->web = optarg;
-        return -1;
-    case 'V':
-        usage_version(stdout);
-        return STATUS_DONE;
-    case 'h':
-        usage_help(stdout);
-        return STATUS_DONE;
-    default: /* getopt has said what is wrong */
-        fputs("Try 'culvert --help'.\n", stderr);
-        return STATUS_USAGE;
-    }
-}
-
-static int
-bad_usage(const char *what)
-{
-    fprintf(stderr, "culvert: %s\nTry 'culvert --help'.\n", what);
-    return STATUS_USAGE;
-}
-
-static int
-parse_arguments(struct arguments *arguments, int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"check", no_argument, NULL, 'C'},
-        {"dump", no_argument, NULL, 'd'},
-        {"web", required_argument, NULL, 'w'},
-        {"version", no_argument, NULL, 'V'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        int status = parse_option(arguments, option);
-
-        if (status >= 0)
-            return status;
-    }
-    if (optind == argc) {
-        if (arguments->web != NULL)
-            return bad_usage("--web DIR is followed by LISTEN TARGET");
-        if (arguments->file == NULL)
-            arguments->file = DEFAULT_FILE;
-        return -1;
-    }
-    if (optind + 2 != argc)
-        return bad_usage("expected LISTEN TARGET, or -c FILE alone");
-    if (arguments->file != NULL)
-        return bad_usage("-c FILE and LISTEN TARGET exclude each other");
-    arguments->listen = argv[optind];
-    arguments->target = argv[optind + 1];
-    return -1;
-}
 
 /* ---- configuration ---- */
 
@@ -550,7 +457,7 @@ main(int argc, char **argv)
     struct arguments arguments = {0};
     struct culvert culvert = {.arguments = &arguments};
     struct snapshot *snapshot;
-    int status = parse_arguments(&arguments, argc, argv);
+    int status = arguments_parse(&arguments, argc, argv);
 
     if (status >= 0)
         return status;

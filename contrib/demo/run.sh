@@ -3,8 +3,8 @@
 #
 # run.sh BINARY -- culvert with conf/demo.ini, and a calculator on TCP for it to bridge to.
 #
-# All listens on loopback alone. CULVERT_DEMO_PORT and CULVERT_DEMO_CALC_PORT choose the ports,
-# otherwise the first free ones from 8080 are taken.
+# All listens on loopback alone. CULVERT_DEMO_PORT, CULVERT_DEMO_CALC_PORT and
+# CULVERT_DEMO_ADMIN_PORT choose the ports, otherwise the first free ones from 8080 and 9180 are taken.
 set -euo pipefail
 
 binary=${1:?usage: run.sh BINARY}
@@ -55,6 +55,7 @@ trap cleanup EXIT
 trap 'cleanup; exit 0' INT TERM HUP
 
 export CULVERT_DEMO_PORT=${CULVERT_DEMO_PORT:-$(free_port 8080)}
+export CULVERT_DEMO_ADMIN_PORT=${CULVERT_DEMO_ADMIN_PORT:-$(free_port 9180)}
 export CULVERT_DEMO_CALC_PORT=${CULVERT_DEMO_CALC_PORT:-$(free_port $((CULVERT_DEMO_PORT + 1)))}
 
 # Job control gives each its own process group, so that Ctrl-C comes here and cleanup ends them.
@@ -86,6 +87,8 @@ cat <<TEXT
 
       ws://127.0.0.1:$CULVERT_DEMO_PORT/echo    what comes in goes back
       ws://127.0.0.1:$CULVERT_DEMO_PORT/calc    GNU bc on TCP port $CULVERT_DEMO_CALC_PORT: send 2^64 and a newline
+
+  What it is doing: http://127.0.0.1:$CULVERT_DEMO_ADMIN_PORT/
 
   Ctrl-C ends it.
 
