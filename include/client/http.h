@@ -41,6 +41,9 @@ struct loop;
 struct stream;
 struct stream_owner;
 
+/* Seconds in which who is connected may still ask when we are leaving. */
+#define HTTP_LAST_CHANCE 1.0
+
 enum {
     HTTP_HELD_MAX = 16384,    /* bytes after a head that are kept while its exchange is open */
     HTTP_ANSWER_HIGH = 65536, /* of an answer's bytes waiting: the producer should pause at
@@ -71,7 +74,8 @@ struct http_options {
     const struct addr *peer;        /* the socket's, or who a PROXY header says it is */
     const struct addr *destination; /* where that one connected to; NULL: to the socket's own end */
     uint64_t number;                /* names the connection in logs: "WORKER-NUMBER" */
-    double header_timeout; /* from here, or from the end of an answer, to a complete head */
+    double since;                   /* loop_now() when it was accepted */
+    double header_timeout; /* from then, or from the end of an answer, to a complete head */
     size_t header_max;
     bool log_access;
     bool draining; /* as after http_drain_all() */

@@ -31,7 +31,8 @@ struct proxied_set {
 
 struct proxied {
     int fd;
-    bool tls; /* as it was started with */
+    bool tls;     /* as it was started with */
+    double since; /* loop_now() at its start */
     struct addr
         peer; /* the client that the header names; the proxy itself, if it speaks for itself */
     struct addr destination; /* where that client connected to; len 0: not told */
@@ -49,6 +50,9 @@ void proxied_set_init(struct proxied_set *set, struct loop *loop);
  * connection is closed, logged. */
 void proxied_start(struct proxied_set *set, int fd, const struct addr *peer, bool tls,
                    double timeout, struct proxied_owner *owner);
+
+/* Gives them this many seconds more at most: they came before they could know that we are leaving. */
+void proxied_hurry_all(struct proxied_set *set, double seconds);
 
 void proxied_close_all(struct proxied_set *set);
 

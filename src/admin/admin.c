@@ -208,6 +208,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
         .fd = fd,
         .peer = peer,
         .number = ++admin->n_accepted,
+        .since = loop_now(admin->loop),
         .header_timeout = HEADER_TIMEOUT,
         .header_max = HEADER_MAX,
     };

@@ -164,7 +164,8 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     return opening;
 }
 
-/* What a PROXY header to the target says. */
+/* What a PROXY header to the target says. A client that a proxy has told of over a unix socket has no
+ * destination that would go with its address: it is the one that stands for none. */
 static void
 describe_client(const struct exchange *exchange, struct proxy_header *header)
 {
@@ -172,6 +173,10 @@ describe_client(const struct exchange *exchange, struct proxy_header *header)
     struct addr destination;
 
     exchange_destination(exchange, &destination);
+    if (destination.len > 0 && destination.storage.ss_family == AF_UNIX &&
+        client->storage.ss_family != AF_UNIX)
+        (void)addr_from_ip(&destination, client->storage.ss_family == AF_INET6 ? "::" : "0.0.0.0",
+                           0);
     *header = (struct proxy_header){
         .local = destination.len == 0,
         .source = client->storage,

@@ -124,7 +124,7 @@ on_make_room(struct listener_owner *owner)
 
 /* Takes fd. */
 static void
-serve(struct service *service, int fd, bool tls, const struct addr *peer,
+serve(struct service *service, int fd, bool tls, double since, const struct addr *peer,
       const struct addr *destination)
 {
     const struct conf *conf = service->snapshot->conf;
@@ -137,6 +137,7 @@ serve(struct service *service, int fd, bool tls, const struct addr *peer,
         .peer = peer,
         .destination = destination,
         .number = ++service->n_accepted,
+        .since = since,
         .header_timeout = conf->header_timeout,
         .header_max = conf->header_max,
         .log_access = conf->log_access,
@@ -160,7 +161,7 @@ on_proxied(struct proxied_owner *owner, const struct proxied *proxied)
 {
     struct service *service = container_of(owner, struct service, proxied_owner);
 
-    serve(service, proxied->fd, proxied->tls, &proxied->peer,
+    serve(service, proxied->fd, proxied->tls, proxied->since, &proxied->peer,
           proxied->destination.len > 0 ? &proxied->destination : NULL);
 }
 
@@ -190,7 +191,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
     if (port->proxy)
         serve_proxied(port->service, fd, port->tls, peer);
     else
-        serve(port->service, fd, port->tls, peer, NULL);
+        serve(port->service, fd, port->tls, loop_now(port->service->loop), peer, NULL);
 }
 
 /* ---- ports ---- */
@@ -361,7 +362,7 @@ service_stop(struct service *service, bool at_once)
         service->state = STOPPING;
         service->stop_by = now + conf_longest_close_timeout(service->snapshot->conf);
         close_ports(service, true, true);
-        proxied_close_all(&service->proxieds);
+        proxied_hurry_all(&service->proxieds, HTTP_LAST_CHANCE);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, "server is stopping");
     }

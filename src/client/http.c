@@ -15,7 +15,6 @@
 #include "proto/query_mask.h"
 
 #define LINGER_SECONDS        5.0
-#define LAST_CHANCE           1.0  /* seconds for a first request when we are leaving */
 #define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
 
 enum {
@@ -503,7 +502,8 @@ http_accept(const struct http_options *options)
     metrics_add(&loop_metrics(http->loop)->http_opened, 1);
     list_init(&http->waiting);
     half_open_begin(&http->set->half_open, http);
-    expect_head(http);
+    http->head_due = options->since + http->header_timeout;
+    http_arm(http);
     stream_want_read(http->stream, true);
     return 0;
 }
@@ -512,7 +512,7 @@ http_accept(const struct http_options *options)
 static void
 last_chance(struct http *http)
 {
-    double due = loop_now(http->loop) + LAST_CHANCE;
+    double due = loop_now(http->loop) + HTTP_LAST_CHANCE;
 
     if (due < http->head_due)
         http->head_due = due;

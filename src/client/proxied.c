@@ -18,6 +18,7 @@ struct waiting {
     struct proxied_set *set;
     struct proxied_owner *owner;
     struct timer timer;
+    double due;
     struct proxy_header_parser parser;
     struct proxied proxied;
     struct loop_deferred free_later;
@@ -139,13 +140,31 @@ proxied_start(struct proxied_set *set, int fd, const struct addr *peer, bool tls
     waiting->set = set;
     waiting->owner = owner;
     waiting->proxied.tls = tls;
+    waiting->proxied.since = loop_now(set->loop);
+    waiting->due = waiting->proxied.since + timeout;
     waiting->proxied.peer = *peer;
     proxy_header_init(&waiting->parser);
     list_add(&set->members, &waiting->link);
     set->n_members++;
     timer_init(&waiting->timer, set->loop, on_timeout);
-    timer_set(&waiting->timer, loop_now(set->loop) + timeout);
+    timer_set(&waiting->timer, waiting->due);
     stream_want_read(waiting->stream, true);
+}
+
+void
+proxied_hurry_all(struct proxied_set *set, double seconds)
+{
+    double due = loop_now(set->loop) + seconds;
+    struct list *at;
+
+    for (at = set->members.next; at != &set->members; at = at->next) {
+        struct waiting *waiting = container_of(at, struct waiting, link);
+
+        if (due < waiting->due) {
+            waiting->due = due;
+            timer_set(&waiting->timer, due);
+        }
+    }
 }
 
 void

@@ -141,6 +141,20 @@ def test_a_listener_becomes_tls_and_plain_again(culvert, certs):
     assert c.ws("/x").is_open()
 
 
+def test_a_listener_begins_to_want_proxy_headers(culvert):
+    plain = (
+        f"[server]\nlisten = 127.0.0.1:{free_port()}\ntrusted_proxies = 127.0.0.1\n[route /x]\ntarget = echo:\n"
+    )
+    c = culvert(plain)
+    assert reload(c, plain.replace("\ntrusted", " proxy\ntrusted"))
+    wire = c.wire()
+    wire.send(b"PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\n")
+    wire.upgrade("/x").leave()
+    assert c.wait_event("websocket")["client"] == "192.0.2.1:56324"
+    assert reload(c, plain)
+    assert c.ws("/x").is_open()
+
+
 def served_certificate(c, certs):
     context = certs.client_context()
     context.check_hostname = False

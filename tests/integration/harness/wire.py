@@ -41,6 +41,7 @@ class Wire:
 
     def __init__(self, sock):
         self.sock = sock
+        self.own = sock.getsockname()
         self.buffer = bytearray()
 
     @classmethod
