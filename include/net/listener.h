@@ -14,6 +14,7 @@
 #define CULVERT_NET_LISTENER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include "net/addr.h"
@@ -53,10 +54,13 @@ void listen_socket_close(struct listen_socket *socket);
 /* ---- a worker's side ---- */
 
 struct listener_owner {
-    /* Asked before each accept: whether there is room for one more; the owner may make some. If
-     * not, connections wait in the kernel. */
+    /* Asked before each accept: whether there is room for one more. If not, and none can be made,
+     * connections wait in the kernel. */
     bool (*has_room)(struct listener_owner *owner);
-    /* The kernel had no descriptor left: whether the owner has closed one. */
+    /* How many may be closed to make room. */
+    size_t (*n_spare)(struct listener_owner *owner);
+    /* Somebody waits, and there is no room, or the kernel had no descriptor left: looks at one of
+     * them, and closes it if it can be spared. Returns false if there was none. */
     bool (*make_room)(struct listener_owner *owner);
     /* fd is the callee's: non-blocking, close-on-exec, TCP_NODELAY where it is TCP. */
     void (*accepted)(struct listener_owner *owner, int fd, const struct addr *peer);

@@ -189,6 +189,12 @@ on_has_room(struct listener_owner *owner)
     return true;
 }
 
+static size_t
+on_n_spare(struct listener_owner *owner)
+{
+    return container_of(owner, struct admin, listener_owner)->https.half_open.n_waiting;
+}
+
 static bool
 on_make_room(struct listener_owner *owner)
 {
@@ -260,6 +266,7 @@ make(const struct admin_options *options)
     }
     memcpy(admin->workers, options->workers, options->n_workers * sizeof admin->workers[0]);
     admin->listener_owner.has_room = on_has_room;
+    admin->listener_owner.n_spare = on_n_spare;
     admin->listener_owner.make_room = on_make_room;
     admin->listener_owner.accepted = on_accepted;
     admin->handler.request = on_request;

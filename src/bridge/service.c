@@ -90,36 +90,27 @@ on_request(struct http_handler *handler, struct exchange *exchange)
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
 static bool
-has_room(const struct service *service)
+on_has_room(struct listener_owner *owner)
 {
+    const struct service *service = container_of(owner, struct port, owner)->service;
+
     return loop_sockets(service->loop) + service->proxieds.n_members + service->https.n_members +
                2 <=
            service->sockets_max;
 }
 
-static bool
-evict(struct service *service)
-{
-    return half_open_evict(&service->https.half_open, "descriptors are short");
-}
-
 /* Those who hold descriptors without asking for anything make room for who comes. */
-static bool
-on_has_room(struct listener_owner *owner)
+static size_t
+on_n_spare(struct listener_owner *owner)
 {
-    struct service *service = container_of(owner, struct port, owner)->service;
-    size_t looks = service->https.half_open.n_waiting;
-
-    while (!has_room(service))
-        if (looks-- == 0 || !evict(service))
-            return false;
-    return true;
+    return container_of(owner, struct port, owner)->service->https.half_open.n_waiting;
 }
 
 static bool
 on_make_room(struct listener_owner *owner)
 {
-    return evict(container_of(owner, struct port, owner)->service);
+    return half_open_evict(&container_of(owner, struct port, owner)->service->https.half_open,
+                           "descriptors are short");
 }
 
 /* Takes fd. */
@@ -220,6 +211,7 @@ open_port(struct service *service, int fd)
         return NULL;
     }
     port->owner.has_room = on_has_room;
+    port->owner.n_spare = on_n_spare;
     port->owner.make_room = on_make_room;
     port->owner.accepted = on_accepted;
     port->service = service;

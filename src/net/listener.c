@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -76,14 +77,43 @@ hand_over(struct listener *listener, int fd, const struct addr *peer)
     listener->owner->accepted(listener->owner, fd, peer);
 }
 
+static bool
+somebody_waits(const struct listener *listener)
+{
+    struct pollfd look = {.fd = listener->io.fd, .events = POLLIN};
+
+    return poll(&look, 1, 0) != 0;
+}
+
+/*
+ * Nobody is closed before somebody waits for the place: the last one to come, who had no time yet to
+ * send anything, would have to go for nobody. Returns whether to accept.
+ */
+static bool
+find_room(struct listener *listener, const char *why)
+{
+    struct listener_owner *owner = listener->owner;
+    size_t looks = owner->n_spare(owner);
+
+    if (looks > 0 && !somebody_waits(listener)) {
+        recover(listener);
+        return false;
+    }
+    while (looks-- > 0 && owner->make_room(owner))
+        if (owner->has_room(owner))
+            return true;
+    starve(listener, why);
+    return false;
+}
+
 /* Returns whether to try again. */
 static bool
 failed(struct listener *listener, int error)
 {
     if (is_passing(error))
         return true;
-    if ((error == EMFILE || error == ENFILE) && listener->owner->make_room(listener->owner))
-        return true;
+    if (error == EMFILE || error == ENFILE)
+        return find_room(listener, strerror(error));
     starve(listener, strerror(error));
     return false;
 }
@@ -95,10 +125,9 @@ accept_batch(struct listener *listener, unsigned left)
     int fd;
 
     while (left-- > 0 && !listener->stopped) {
-        if (!listener->owner->has_room(listener->owner)) {
-            starve(listener, "too few file descriptors are left");
+        if (!listener->owner->has_room(listener->owner) &&
+            !find_room(listener, "too few file descriptors are left"))
             return;
-        }
         peer.len = sizeof peer.storage;
         fd = accept4(listener->io.fd, (struct sockaddr *)&peer.storage, &peer.len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);

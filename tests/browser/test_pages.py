@@ -69,9 +69,10 @@ def test_a_page_talks_in_an_irc_channel(culvert, chromium, irc):
     chromium.wait_for("state === 'closed 1000'", "the server to let it go")
 
 
-def test_a_page_asks_a_name_server(culvert, chromium, dns):
-    c = culvert(configuration("dns", dns, "framing = length16"))
-    chromium.goto(url=c.url("/dns.html", "http"))
+@pytest.mark.parametrize("messages", ["binary", "base64"])
+def test_a_page_asks_a_name_server(culvert, chromium, dns, messages):
+    c = culvert(configuration("dns", dns, "framing = length16", f"messages = {messages}"))
+    chromium.goto(url=c.url(f"/dns.html?{messages}", "http"))
     chromium.wait_for("window.state === 'open'")
     for name in ("www.culvert.test", "a.b.many.culvert.test", "none.culvert.test"):
         chromium.fill(selector="#name", text=name)

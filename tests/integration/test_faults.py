@@ -5,6 +5,7 @@ answer, and when it is over the service is normal again without a restart, with 
 import glob
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -13,7 +14,7 @@ import threading
 import time
 
 import pytest
-from harness.culvert import VARIANT
+from harness.culvert import ROOT, VARIANT
 from harness.http import read_answer
 from harness.peers import Echo
 from harness.services import redis_server, udp_socket
@@ -21,6 +22,22 @@ from harness.wait import Stopwatch, wait_until
 from harness.ws import BINARY, PING, PONG, Refused, close_frame, frame, upgrade_request
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces and listens on port 53")
+
+
+def test_what_the_manual_quotes_is_what_the_log_says():
+    """culvert(1), "WHEN THINGS FAIL": the words to look for in the log are those of the sources."""
+    with open(os.path.join(ROOT, "contrib/man/culvert.1")) as file:
+        section = file.read().split(".Sh WHEN THINGS FAIL\n", 1)[1].split("\n.Sh ", 1)[0]
+    quoted = re.findall(r"^\.Dl (.+)$", section, re.M)
+    assert len(quoted) > 8
+    sources = ""
+    for path in glob.glob(os.path.join(ROOT, "src/**/*.c"), recursive=True):
+        with open(path) as file:
+            sources += file.read()
+    for text in quoted:
+        # Some are put together from a sentence and its reason.
+        for part in re.split(r"(?<=accept): |; (?=connections)", text):
+            assert part in sources, part
 
 
 def status_of(c, path):
@@ -50,9 +67,10 @@ def test_without_descriptors_clients_wait_for_their_turn(culvert, peer):
     """40 clients of an echo target in a process of 40 descriptors: each needs two."""
     c = culvert(f"[route /x]\ntarget = {peer(Echo).url}\n[route /inside]\ntarget = echo:\n", wrapper=few_descriptors(40))
     before = c.fds()
-    wires = [c.wire() for _ in range(40)]
-    for wire in wires:
-        wire.send(upgrade_request("/x") + frame(BINARY, b"hello"))
+    wires = []
+    for _ in range(40):
+        wires.append(c.wire())
+        wires[-1].send(upgrade_request("/x") + frame(BINARY, b"hello"))  # who says nothing would have to go
     c.wait_log(r"warn .*too few file descriptors are left")
     served = []
     for wire in wires:  # in the order in which they came
@@ -68,7 +86,28 @@ def test_without_descriptors_clients_wait_for_their_turn(culvert, peer):
     wait_descriptors(c, before)
 
 
-def test_without_a_descriptor_for_the_target_it_is_503_or_502_until_there_is_one(culvert, peer):
+def test_the_last_one_to_find_room_may_take_his_time(culvert):
+    """Nobody is closed to make room before somebody waits for it."""
+    c = culvert("[route /x]\ntarget = echo:\n", wrapper=few_descriptors(40))
+    before, served = c.fds(), []
+    while True:
+        fds, wire = c.fds(), c.wire()
+        wait_until(lambda: c.fds() > fds or c.log_lines("cannot accept") or not wire.is_open(), "it to be accepted")
+        if c.log_lines("cannot accept"):
+            break
+        served.append(wire.upgrade("/x"))
+    assert len(served) > 20
+    wire.send(upgrade_request("/x"))
+    served.pop().leave()
+    assert read_answer(wire).status == 101
+    for ws in [*served, wire]:
+        ws.leave()
+    c.wait_log("accepting again")
+    assert not c.log_lines("half-open clients closed")
+    wait_descriptors(c, before)
+
+
+def test_without_a_descriptor_for_the_target_it_is_502_until_there_is_one(culvert, peer):
     """Taken from outside while it runs: nothing is left for targets."""
     c = culvert(f"[route /x]\ntarget = {peer(Echo).url}\n[route /inside]\ntarget = echo:\n")
     before = c.fds()
@@ -78,7 +117,7 @@ def test_without_a_descriptor_for_the_target_it_is_503_or_502_until_there_is_one
     assert wire.ask(path="/none").status == 404  # accepted: it has its descriptor already
     resource.prlimit(c.pid, resource.RLIMIT_NOFILE, (c.fds(), limit[1]))
     wire.send(upgrade_request("/x"))
-    assert read_answer(wire).status in (502, 503)
+    assert read_answer(wire).status == 502
     wire.wait_closed()
     c.wait_log(r"warn .*route /x: target .*(too many open files|descriptors)")
     kept.send_frame(BINARY, b"goes on")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """/metrics: counters agree exactly with what clients have counted."""
 
+import contextlib
+import ctypes
 import os
 import re
 import subprocess
@@ -294,6 +296,87 @@ def test_scrapes_while_connections_talk(culvert, peer):
     assert counted(admin.metrics(), "/x", "bytes") == (1_500_000, 1_500_000)
     assert counted(admin.metrics(), "/x", "messages")[0] == 300
     admin.wait(30, "culvert_closes_total", route="/x", initiator="client", code="1000")
+
+
+@contextlib.contextmanager
+def halted(task):
+    """This thread of another process stands still, wherever it was just then; its others go on."""
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = (ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p)
+    seize, interrupt, detach = 0x4206, 0x4207, 17  # PTRACE_*
+    if ptrace(seize, task, None, None) != 0:
+        pytest.skip(f"threads cannot be halted here: {os.strerror(ctypes.get_errno())}")
+    assert ptrace(interrupt, task, None, None) == 0
+    os.waitpid(task, 0x40000000)  # __WALL: the thread need not be a process
+    try:
+        yield
+    finally:
+        assert ptrace(detach, task, None, None) == 0
+
+
+def worker_tasks(c):
+    for task in os.listdir(f"/proc/{c.pid}/task"):
+        with open(f"/proc/{c.pid}/task/{task}/comm") as file:
+            if file.read().startswith("worker-"):
+                yield int(task)
+
+
+def test_a_scrape_delays_no_worker_wherever_it_is(culvert, peer):
+    """
+    Main is halted again and again while it answers scrapes of many routes: were a worker to wait for
+    anything that a scrape holds, its clients would wait for ever.
+    """
+    routes = "".join(f"[route /route-{i}]\ntarget = echo:\n" for i in range(200))
+    c = culvert(SERVER + f"workers = 2\n[route /x]\ntarget = {peer(Echo).url}\n{routes}")
+    admin = Admin(c)
+    clients = [c.ws("/x") for _ in range(4)]
+    over = threading.Event()
+    failures, scraped = [], []
+
+    def scrape():
+        try:
+            with admin.open() as client:
+                while not over.is_set():
+                    scraped.append(client.ask(path="/metrics").status)
+        except Exception as failure:
+            failures.append(failure)
+
+    scrapers = [threading.Thread(target=scrape) for _ in range(2)]
+    for thread in scrapers:
+        thread.start()
+    try:
+        for i in range(40):
+            seen = len(scraped)
+            wait_until(lambda: len(scraped) > seen or failures, "a scrape to come to its end", step=0.001)
+            with halted(c.pid):
+                clients.append(c.ws("/x"))  # who comes is served too
+                for ws in clients[-5:]:
+                    ws.send_binary(b"d" * 5000)
+                    assert ws.recv_bytes(5000) == b"d" * 5000
+    finally:
+        over.set()
+        for thread in scrapers:
+            thread.join()
+    assert not failures and set(scraped) == {200}
+
+
+def test_a_scrape_waits_for_no_worker(culvert):
+    """With every worker halted all that the admin listener has is answered."""
+    c = culvert(SERVER + "workers = 2\n[route /x]\ntarget = echo:\n")
+    admin = Admin(c)
+    ws = c.ws("/x")
+    ws.send_text("hello")
+    assert ws.recv_bytes(5) == b"hello"
+    with contextlib.ExitStack() as stack:
+        tasks = list(worker_tasks(c))
+        assert len(tasks) == 2
+        for task in tasks:
+            stack.enter_context(halted(task))
+        for path in ("/metrics", "/status", "/healthz", "/readyz", "/"):
+            assert admin.ask(path).status == 200
+        assert counted(admin.metrics(), "/x", "bytes") == (5, 5)
+    ws.send_text("hello")
+    assert ws.recv_bytes(5) == b"hello"
 
 
 def test_the_manual_names_every_metric(culvert, certs):

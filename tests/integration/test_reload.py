@@ -86,6 +86,48 @@ def test_connections_keep_the_limits_that_they_began_with(culvert, peer):
     assert ws.recv_data().payload == b"y" * 3000
 
 
+def test_limits_on_connections_count_who_was_there_before(culvert):
+    """Lower: nobody has to go, nobody more comes. Higher: there is room at once."""
+
+    def text(all, route, address):
+        return (
+            f"[server]\nmax_connections = {all}\n[route /x]\ntarget = echo:\nconnections_max = {route}\n"
+            f"connections_per_ip = {address}\n[route /y]\ntarget = echo:\n"
+        )
+
+    c = culvert(text(100, 100, 100))
+    held = [c.ws("/x") for _ in range(3)]
+    for limits, there, status in (((100, 2, 100), "/y", 503), ((100, 100, 2), "/y", 429), ((3, 100, 100), None, 503)):
+        assert reload(c, text(*limits))
+        assert refusal(c, "/x") == status
+        if there:
+            c.ws(there).leave(1000)
+        else:
+            assert refusal(c, "/y") == 503
+        for ws in held:
+            ws.send_text("still here")
+            assert ws.recv_bytes(10) == b"still here"
+    assert reload(c, text(4, 4, 4))
+    held.append(c.ws("/x"))
+    assert refusal(c, "/x") == 503
+
+
+def test_the_budget_for_who_has_not_asked_yet(culvert):
+    """header_timeout and half_open_max: of who comes then."""
+    text = "[server]\nheader_timeout = {}\nhalf_open_max = {}\n[route /x]\ntarget = echo:\n"
+    c = culvert(text.format("600s", 100))
+    waiting = [c.http() for _ in range(3)]
+    for wire in waiting:
+        wire.send(b"GET /x HT")
+    assert reload(c, text.format("600s", 2))
+    c.http().send(b"GET /x HT")
+    waiting[0].wait_closed()  # the longest waiting ones go
+    assert reload(c, text.format("300ms", 100))
+    late = c.http()
+    late.send(b"GET /x HT")
+    assert late.read_until(b"\r\n").split()[1] == b"408"
+
+
 @pytest.mark.tsan
 @pytest.mark.parametrize("workers", [1, 4])
 def test_listeners_are_added_kept_and_removed(culvert, tmp_path, workers):

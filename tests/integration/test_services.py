@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Services that speak in messages, through `framing`: IRC and Redis by lines, DNS by lengths."""
+"""Services that speak in messages, through `framing`: IRC and Redis by lines, DNS and ssh-agent by lengths."""
 
 import asyncio
+import base64
 import ipaddress
 import struct
 
 import pytest
 import websockets
-from harness.services import ircd, name_server, redis_server
+from harness.services import ircd, name_server, redis_server, ssh_agent
 from harness.wait import DEADLINE
 
 GREETING = "Grüße aus Köln, 世界! 🌍👋🏽"
@@ -135,6 +136,47 @@ def test_a_name_server_is_asked_over_a_websocket(culvert, dns):
             assert len(answers[3]) > 12 * 250  # more than UDP would carry
 
     asyncio.run(asyncio.wait_for(talk(), DEADLINE))
+
+
+# ---- ssh-agent ----
+
+
+def string(data):
+    return struct.pack(">I", len(data)) + data
+
+
+@pytest.mark.parametrize("messages", ["binary", "base64"])
+def test_an_ssh_agent_is_asked_over_a_websocket(culvert, tmp_path, messages):
+    """Its messages have 32 bits of length before them. With base64 the client sends and gets text alone."""
+    identities, identities_answer, sign, sign_response = 11, 12, 13, 14
+
+    async def talk(url):
+        async with websockets.connect(url) as ws:
+
+            async def send(data):
+                await ws.send(base64.b64encode(data).decode() if messages == "base64" else data)
+
+            async def receive():
+                data = await asyncio.wait_for(ws.recv(), DEADLINE)
+                assert isinstance(data, str if messages == "base64" else bytes)
+                return base64.b64decode(data, validate=True) if messages == "base64" else data
+
+            await send(bytes([identities]))
+            answer = await receive()
+            assert answer[:5] == struct.pack(">BI", identities_answer, 1)
+            (length,) = struct.unpack(">I", answer[5:9])
+            key = answer[9 : 9 + length]
+            assert answer[9 + length :] == string("für Tests".encode())
+            for n in (1, 100, 1000, 30000):  # all are under way at once
+                await send(bytes([sign]) + string(key) + string(b"x" * n) + bytes(4))
+            signatures = [await receive() for _ in range(4)]
+            for signature in signatures:
+                assert signature[:1] == bytes([sign_response]) and len(signature) == 1 + 4 + (4 + 11 + 4 + 64)
+            assert len(set(signatures)) == 4
+
+    with ssh_agent(tmp_path, "für Tests") as path:
+        c = culvert(f"[route /agent]\ntarget = unix:{path}\nframing = length32\nmessages = {messages}\n")
+        asyncio.run(asyncio.wait_for(talk(c.url("/agent")), DEADLINE))
 
 
 # ---- Redis, a line at a time ----

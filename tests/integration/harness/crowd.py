@@ -172,21 +172,27 @@ class Crowd:
 
 
 class Echoing(asyncio.Protocol):
+    def __init__(self, owner):
+        self.owner = owner
+
     def connection_made(self, transport):
         self.transport = transport
 
     def data_received(self, data):
+        self.owner.received += len(data)
         self.transport.write(data)
 
 
 class CrowdEcho:
-    """A TCP echo for a crowd; url is a route's target."""
+    """A TCP echo for a crowd; url is a route's target, received counts the bytes of all connections."""
 
     def __init__(self):
+        self.received = 0
         self.sock = socket.create_server(("127.0.0.1", 0), backlog=4096)
         self.url = f"tcp://127.0.0.1:{self.sock.getsockname()[1]}"
         self.loop = asyncio.new_event_loop()
-        self.server = self.loop.run_until_complete(self.loop.create_server(Echoing, sock=self.sock, backlog=4096))
+        serving = self.loop.create_server(lambda: Echoing(self), sock=self.sock, backlog=4096)
+        self.server = self.loop.run_until_complete(serving)
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
 

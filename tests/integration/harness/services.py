@@ -2,6 +2,7 @@
 """Servers from Debian's packages, each a process of its own on a free port of loopback."""
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -91,6 +92,21 @@ def redis_server(folder, *options):
             "--dir", str(folder), *options]
     with running(args, port, folder / "redis.log") as process:
         yield port, process
+
+
+@contextlib.contextmanager
+def ssh_agent(folder, comment):
+    """The path of an ssh-agent's socket; it holds one Ed25519 key."""
+    path, key = f"{folder}/agent.sock", f"{folder}/key"
+    process = spawn([program("ssh-agent"), "-D", "-a", path], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: os.path.exists(path), "ssh-agent")
+        subprocess.run([program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key], check=True)
+        subprocess.run([program("ssh-add"), "-q", key], env={**os.environ, "SSH_AUTH_SOCK": path}, check=True)
+        yield path
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def udp_socket(address="127.0.0.1", port=0):
