@@ -7,13 +7,16 @@
  * A value is replaced by *** if its key, decoded, is or may be read as that of a secret:
  *
  * - session, token, ticket, key, auth, password, secret, signature, code and their kin, in any case
- *   and however their words are joined (api_key, apiKey, api-key[]), and longer keys that end so
- *   (x-amz-security-token) where the word is not an everyday one;
+ *   and however their words are joined (api_key, apiKey, api-key[]), numbered or not (password2);
+ *   keys whose last word is one (session_key, connect.sid), and keys that end so
+ *   (x-amz-security-token, phpsessid) where that is not the end of an everyday word;
+ * - those with such a word before or between brackets (token[0], user[password][old]);
  * - keys with other characters than letters, digits and - . _ ~ [ ] say something else to somebody
  *   else: their values are masked too, as is one without a key.
  *
- * So is a value that, decoded, holds a = or a %: it may be a query itself. A word that stands alone
- * is masked if it is long, or no key that would be shown. A query that cannot be decoded (http1_query_valid()) is masked whole.
+ * So is a value that, decoded, holds a =, a % or a ": it may be a query itself, or JSON. A word that
+ * stands alone is masked if it is long, or no key that would be shown. A query that cannot be
+ * decoded (http1_query_valid()) is masked whole.
  *
  * Thread:    any; no state.
  */

@@ -16,7 +16,7 @@ enum {
 
 struct secret {
     const char *word;
-    bool at_end; /* also when other words come before it: "code" would hide every postcode */
+    bool at_end; /* also at the end of a longer word: "code" would hide every postcode */
 };
 
 static const struct secret secrets[] = {
@@ -27,6 +27,16 @@ static const struct secret secrets[] = {
     {"pwd", true},         {"secret", true},     {"sig", false},       {"signature", true},
     {"jwt", true},         {"code", false},      {"authcode", true},   {"credential", true},
     {"credentials", true}, {"assertion", false}, {"otp", false},       {"pin", false},
+    {"sessid", true},      {"passcode", true},   {"passkey", true},    {"bearer", false},
+    {"authkey", true},     {"sessionkey", true}, {"hmac", false},
+};
+
+/* A key, or what stands before or between brackets in it. */
+struct name {
+    char text[2 * KEY_MAX]; /* its letters and digits so far, the last KEY_MAX at least */
+    size_t len;
+    size_t word; /* where its last word begins */
+    bool lower;  /* the last character was a small letter */
 };
 
 /* Takes one byte off a span that http1_query_valid() has passed. */
@@ -46,48 +56,72 @@ take(struct span *text)
     return (unsigned char)strtoul(pair, NULL, 16);
 }
 
+/* A number behind a word makes no other word of it: password2 repeats password. */
 static bool
-names_secret(const char *key, size_t len)
+names_secret(const struct name *name)
 {
+    size_t len = name->len;
+
+    while (len > 0 && isdigit((unsigned char)name->text[len - 1]))
+        len--;
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
         size_t word_len = strlen(secrets[i].word);
 
-        if (word_len <= len && (word_len == len || secrets[i].at_end) &&
-            memcmp(key + len - word_len, secrets[i].word, word_len) == 0)
+        if (word_len <= len &&
+            (secrets[i].at_end || word_len == len || word_len + name->word == len) &&
+            memcmp(name->text + len - word_len, secrets[i].word, word_len) == 0)
             return true;
     }
     return false;
 }
 
+/* A word begins behind - . _ or ~, and at a capital behind a small letter. */
+static void
+add_letter(struct name *name, unsigned char c)
+{
+    if (name->len == sizeof name->text) {
+        memmove(name->text, name->text + KEY_MAX, name->len = KEY_MAX);
+        name->word = name->word > KEY_MAX ? name->word - KEY_MAX : 0;
+    }
+    if (name->lower && isupper(c))
+        name->word = name->len;
+    name->lower = islower(c);
+    name->text[name->len++] = (char)tolower(c);
+}
+
 static bool
 is_secret_key(struct span raw)
 {
-    char key[2 * KEY_MAX]; /* the letters and digits so far, the last KEY_MAX at least */
-    size_t len = 0;
+    struct name name = {.len = 0};
 
     if (raw.len == 0)
         return true;
     while (raw.len > 0) {
         unsigned char c = take(&raw);
 
-        if (c != '\0' && strchr("-._~[]", c) != NULL)
-            continue;
-        if (c >= 0x80 || !isalnum(c))
+        if (c == '[' || c == ']') {
+            if (names_secret(&name))
+                return true;
+            name.len = name.word = 0;
+        } else if (c != '\0' && strchr("-._~", c) != NULL) {
+            name.word = name.len;
+        } else if (c >= 0x80 || !isalnum(c)) {
             return true;
-        if (len == sizeof key)
-            memmove(key, key + KEY_MAX, len = KEY_MAX);
-        key[len++] = (char)tolower(c);
+        } else {
+            add_letter(&name, c);
+        }
     }
-    return names_secret(key, len);
+    return names_secret(&name);
 }
 
+/* Or JSON. */
 static bool
 may_be_query(struct span raw)
 {
     while (raw.len > 0) {
         unsigned char c = take(&raw);
 
-        if (c == '=' || c == '%')
+        if (c == '=' || c == '%' || c == '"')
             return true;
     }
     return false;

@@ -39,9 +39,10 @@ static void
 test_what_is_no_secret_is_shown(void **state)
 {
     static const char *const shown[] = {
-        "",        "a=1&b=2",   "room=7&lang=de", "x=%20%C3%A9+y",  "debug",      "a=&&b=",
-        "token=",  "&",         "t=1/2",          "postcode=12345", "monkey=yes", "design=2",
-        "v=a-b.c", "passage=1", "author=me",      "k[]=1",          "a.b=c",      "keyboard=de",
+        "",        "a=1&b=2",    "room=7&lang=de", "x=%20%C3%A9+y",  "debug",      "a=&&b=",
+        "token=",  "&",          "t=1/2",          "postcode=12345", "monkey=yes", "design=2",
+        "v=a-b.c", "passage=1",  "author=me",      "k[]=1",          "a.b=c",      "keyboard=de",
+        "a[b]=c",  "key_type=a", "turnkey=1",      "inside=1",       "keys2go=1",  "x2=3",
     };
 
     (void)state;
@@ -86,6 +87,20 @@ test_every_key_of_a_secret_is_masked(void **state)
         "PASSWORD",
         "_token",
         "to.ken",
+        "PHPSESSID",
+        "connect.sid",
+        "session_key",
+        "sessionKey",
+        "stream-key",
+        "auth_code",
+        "user_pass",
+        "passcode",
+        "bearer",
+        "password2",
+        "Key1",
+        "token[0]",
+        "token[a][b]",
+        "user[password][old]",
     };
     char query[128], masked[128];
 
@@ -116,6 +131,7 @@ test_no_spelling_hides_a_key(void **state)
     check("a=token%3Dx", "a=***");
     check("to=%2Fp%3Ftoken%3Dx%26b", "to=***");
     check("to=%252Ftoken%253Dx", "to=***");
+    check("q=%7B%22token%22:%22x%22%7D", "q=***"); /* JSON */
     check("token%3Dx", "***");
     check("token=a&token=b", "token=***&token=***");
 }
