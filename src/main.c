@@ -183,6 +183,7 @@ change_to(struct culvert *culvert, struct snapshot *snapshot)
     if (snapshot_count(snapshot, culvert->routes) != 0 || log_apply(culvert->log, &options) != 0)
         return -1;
     if (fleet_configure(culvert->fleet, snapshot) == 0) {
+        announce(culvert, fleet_listens(culvert->fleet), fleet_old_listens(culvert->fleet));
         admin_set_snapshot(culvert->admin, snapshot);
         tls_warn_expiry(snapshot->tls, snapshot->conf, culvert->log);
         return 0;

@@ -63,6 +63,8 @@ int fleet_stop(struct fleet *fleet, bool at_once) __attribute__((warn_unused_res
 /* The current one. */
 struct snapshot *fleet_snapshot(const struct fleet *fleet);
 const struct listen_set *fleet_listens(const struct fleet *fleet);
+/* The one before, while workers go over from it; else NULL. */
+const struct listen_set *fleet_old_listens(const struct fleet *fleet);
 unsigned fleet_size(const struct fleet *fleet);
 struct service *fleet_service(const struct fleet *fleet, unsigned index);
 

@@ -15,13 +15,13 @@
 #ifndef CULVERT_CLIENT_PROXIED_H
 #define CULVERT_CLIENT_PROXIED_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/list.h"
 #include "net/addr.h"
 
 struct loop;
+struct tls;
 
 struct proxied_set {
     struct loop *loop;
@@ -31,8 +31,8 @@ struct proxied_set {
 
 struct proxied {
     int fd;
-    bool tls;     /* as it was started with */
-    double since; /* loop_now() at its start */
+    struct tls *tls; /* as it was started with; lives for the length of the call */
+    double since;    /* loop_now() at its start */
     struct addr
         peer; /* the client that the header names; the proxy itself, if it speaks for itself */
     struct addr destination; /* where that client connected to; len 0: not told */
@@ -46,9 +46,10 @@ struct proxied_owner {
 
 void proxied_set_init(struct proxied_set *set, struct loop *loop);
 
-/* Takes fd in any case. peer is the proxy; who may be one is the caller's care. Without memory the
- * connection is closed, logged. */
-void proxied_start(struct proxied_set *set, int fd, const struct addr *peer, bool tls,
+/* Takes fd in any case. peer is the proxy; who may be one is the caller's care. tls is what comes
+ * behind the header, NULL for nothing, and is held while it waits: a new configuration may have none.
+ * Without memory the connection is closed, logged. */
+void proxied_start(struct proxied_set *set, int fd, const struct addr *peer, struct tls *tls,
                    double timeout, struct proxied_owner *owner);
 
 /* Gives them this many seconds more at most: they came before they could know that we are leaving. */

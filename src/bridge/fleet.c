@@ -373,6 +373,12 @@ fleet_listens(const struct fleet *fleet)
     return fleet->listens;
 }
 
+const struct listen_set *
+fleet_old_listens(const struct fleet *fleet)
+{
+    return fleet->old_listens;
+}
+
 unsigned
 fleet_size(const struct fleet *fleet)
 {

@@ -113,9 +113,9 @@ on_make_room(struct listener_owner *owner)
                            "descriptors are short");
 }
 
-/* Takes fd. */
+/* Takes fd. tls NULL: plain. */
 static void
-serve(struct service *service, int fd, bool tls, double since, const struct addr *peer,
+serve(struct service *service, int fd, struct tls *tls, double since, const struct addr *peer,
       const struct addr *destination)
 {
     const struct conf *conf = service->snapshot->conf;
@@ -135,8 +135,8 @@ serve(struct service *service, int fd, bool tls, double since, const struct addr
         .draining = service->state != SERVING,
     };
 
-    if (tls) {
-        options.ssl = tls_accept(service->snapshot->tls);
+    if (tls != NULL) {
+        options.ssl = tls_accept(tls);
         if (options.ssl == NULL) {
             log_error(loop_log(service->loop), "service", "out of memory for TLS");
             close(fd);
@@ -158,7 +158,7 @@ on_proxied(struct proxied_owner *owner, const struct proxied *proxied)
 
 /* Anybody could send a PROXY header: only those that are trusted are listened to. */
 static void
-serve_proxied(struct service *service, int fd, bool tls, const struct addr *peer)
+serve_proxied(struct service *service, int fd, struct tls *tls, const struct addr *peer)
 {
     char text[ADDR_TEXT];
 
@@ -178,11 +178,12 @@ static void
 on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
 {
     struct port *port = container_of(owner, struct port, owner);
+    struct tls *tls = port->tls ? port->service->snapshot->tls : NULL;
 
     if (port->proxy)
-        serve_proxied(port->service, fd, port->tls, peer);
+        serve_proxied(port->service, fd, tls, peer);
     else
-        serve(port->service, fd, port->tls, loop_now(port->service->loop), peer, NULL);
+        serve(port->service, fd, tls, loop_now(port->service->loop), peer, NULL);
 }
 
 /* ---- ports ---- */
@@ -369,11 +370,12 @@ service_configure(struct service *service, const struct service_config *config)
 {
     struct snapshot *old = service->snapshot;
 
+    /* First: what waits at a port that goes was meant for it as it was. With TLS, for one. */
+    (void)set_ports(service, config->ports, config->n_ports);
     service->snapshot = snapshot_ref(config->snapshot);
     snapshot_unref(old);
     service->sockets_max = config->sockets_max;
     service->https.half_open.max = config->half_open_max;
-    (void)set_ports(service, config->ports, config->n_ports);
     (void)resolver_reload(service->resolver);
     service->owner->configured(service->owner);
 }

@@ -9,6 +9,7 @@
 #include "event/loop.h"
 #include "event/timer.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "proto/proxy_header.h"
 
 struct waiting {
@@ -27,7 +28,10 @@ struct waiting {
 static void
 free_waiting(struct loop_deferred *deferred)
 {
-    free(container_of(deferred, struct waiting, free_later));
+    struct waiting *waiting = container_of(deferred, struct waiting, free_later);
+
+    tls_unref(waiting->proxied.tls);
+    free(waiting);
 }
 
 /* All but the stream. */
@@ -121,8 +125,8 @@ proxied_set_init(struct proxied_set *set, struct loop *loop)
 }
 
 void
-proxied_start(struct proxied_set *set, int fd, const struct addr *peer, bool tls, double timeout,
-              struct proxied_owner *owner)
+proxied_start(struct proxied_set *set, int fd, const struct addr *peer, struct tls *tls,
+              double timeout, struct proxied_owner *owner)
 {
     static const struct stream_events events = {on_readable, on_progress};
     struct waiting *waiting = calloc(1, sizeof *waiting);
@@ -139,7 +143,7 @@ proxied_start(struct proxied_set *set, int fd, const struct addr *peer, bool tls
     }
     waiting->set = set;
     waiting->owner = owner;
-    waiting->proxied.tls = tls;
+    waiting->proxied.tls = tls != NULL ? tls_ref(tls) : NULL;
     waiting->proxied.since = loop_now(set->loop);
     waiting->due = waiting->proxied.since + timeout;
     waiting->proxied.peer = *peer;

@@ -15,7 +15,7 @@ from harness.culvert import configuration
 from harness.peers import Echo, Target, free_port
 from harness.wait import wait_until
 from harness.wire import connect
-from harness.ws import Refused
+from harness.ws import Refused, WsClient
 
 OUTCOME = r"main (reloaded|not reloaded: nothing has changed)$"
 
@@ -146,6 +146,7 @@ def test_listeners_are_added_kept_and_removed(culvert, tmp_path, workers):
         ws.send_text("still here")
         assert ws.recv_bytes(10) == b"still here"
     assert len(c.log_lines(f"listening on 127.0.0.1:{kept}")) == 1
+    assert len(c.log_lines(f"listening on 127.0.0.1:{new}")) == 1
 
 
 def test_what_waits_in_the_queue_of_a_removed_listener_is_served(culvert):
@@ -162,6 +163,37 @@ def test_what_waits_in_the_queue_of_a_removed_listener_is_served(culvert):
     for wire in waiting:
         assert wire.upgrade("/x").is_open()
     assert not listens(gone)
+
+
+def test_what_waits_in_the_queue_of_a_removed_tls_listener_is_served(culvert, certs):
+    """The new configuration has no [tls] any more."""
+    kept, gone = free_port(), free_port()
+    plain = f"[server]\nlisten = 127.0.0.1:{kept}\n"
+    route = "[route /x]\ntarget = echo:\n"
+    c = culvert(f"{plain}listen = 127.0.0.1:{gone} tls\n{route}[tls]\n{certs.section()}")
+    c.signal(signal.SIGSTOP)
+    waiting = [connect(("127.0.0.1", gone)) for _ in range(5)]
+    write(c, plain + route)
+    c.signal(signal.SIGHUP)
+    c.signal(signal.SIGCONT)
+    c.wait_log(OUTCOME)
+    for sock in waiting:
+        tls = certs.client_context().wrap_socket(sock, server_hostname="localhost")
+        assert c.keep(WsClient(tls)).upgrade("/x").is_open()
+
+
+def test_who_has_not_sent_his_proxy_header_gets_the_tls_that_he_came_for(culvert, certs):
+    listen = f"[server]\ntrusted_proxies = 127.0.0.1\nlisten = 127.0.0.1:{free_port()}"
+    route = "[route /x]\ntarget = echo:\n"
+    c = culvert(f"{listen} tls proxy\n{route}[tls]\n{certs.section()}")
+    sock = connect(c.address)
+    sock.sendall(b"PROXY TCP4 192.0.2.1")
+    wait_until(lambda: c.stats().connections == 1, "it to be accepted")
+    assert reload(c, f"{listen}\n{route}")
+    sock.sendall(b" 198.51.100.7 56324 443\r\n")
+    tls = certs.client_context().wrap_socket(sock, server_hostname="localhost")
+    c.keep(WsClient(tls)).upgrade("/x").leave()
+    assert c.wait_event("websocket")["client"] == "192.0.2.1:56324"
 
 
 def test_a_port_chosen_by_the_system_stays(culvert):
