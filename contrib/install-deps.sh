@@ -17,7 +17,7 @@ demo="socat bc"
 test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
-    novnc nginx haproxy python3-yaml systemd openssh-client"
+    novnc nginx libnginx-mod-stream haproxy python3-yaml systemd openssh-client"
 bench="websockify valgrind"
 
 # Services that packages above would start and enable.

@@ -49,8 +49,9 @@ struct culvert {
     struct fleet_owner fleet_owner;
     const struct arguments *arguments;
     struct log *log;
-    struct loop *loop;     /* main's */
-    struct limits *limits; /* of all workers, whatever the configuration */
+    struct conf *began_with; /* of the start, which keys that need another one are compared with */
+    struct loop *loop;       /* main's */
+    struct limits *limits;   /* of all workers, whatever the configuration */
     struct signals *signals;
     struct metrics_routes *routes; /* counters, by route, whatever the configuration */
     struct admin *admin;
@@ -166,7 +167,7 @@ warn_of_restart(const struct culvert *culvert, const struct conf *conf)
 {
     const struct conf_key *key = NULL;
 
-    while ((key = conf_next_fixed(fleet_snapshot(culvert->fleet)->conf, conf, key)) != NULL)
+    while ((key = conf_next_fixed(culvert->began_with, conf, key)) != NULL)
         log_warn(culvert->log, "main", "[%s] %s has changed: it takes effect at the next start",
                  key->section, key->name);
 }
@@ -418,6 +419,7 @@ take_down(struct culvert *culvert)
     signals_stop(culvert->signals);
     admin_close(culvert->admin);
     fleet_free(culvert->fleet);
+    conf_unref(culvert->began_with);
     limits_free(culvert->limits);
     stats_deinit(&culvert->stats);
     timer_deinit(&culvert->deadline);
@@ -440,6 +442,7 @@ run(struct culvert *culvert, struct snapshot *snapshot)
     timer_init(&culvert->deadline, culvert->loop, on_deadline);
     if (start(culvert, snapshot) == 0) {
         status = STATUS_DONE;
+        culvert->began_with = conf_ref(snapshot->conf);
         culvert->phase = RUNNING;
         announce(culvert, fleet_listens(culvert->fleet), NULL);
     }

@@ -11,7 +11,8 @@
  *
  * A page of another site must not read it through its visitor's browser: a Host is refused that is
  * no IP address, neither "localhost" nor this machine's name (DNS rebinding); no answer has CORS
- * headers. At most ADMIN_CONNECTIONS_MAX clients are served at a time.
+ * headers. At most ADMIN_CONNECTIONS_MAX clients are there at a time; for one more, one that waits
+ * without a request is closed, the longest waiting first.
  *
  * Thread:    main's. Figures are read from the workers' counters while they count: no worker is
  *            asked, woken or kept waiting by a scrape.

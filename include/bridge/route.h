@@ -39,4 +39,7 @@ struct route_context {
 /* Answers, now or later. */
 void route_request(const struct route_context *context, struct exchange *exchange);
 
+/* Answers that culvert is stopping, so that a page that may use the route can read it. */
+void route_refuse(const struct route_context *context, struct exchange *exchange);
+
 #endif

@@ -12,6 +12,7 @@
 #ifndef CULVERT_NET_LINGER_H
 #define CULVERT_NET_LINGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/list.h"
@@ -37,6 +38,9 @@ void linger_init(struct linger_set *set, struct loop *loop);
  */
 void linger_start(struct linger_set *set, struct stream *stream, double write_timeout,
                   double seconds);
+
+/* Closes the longest one of those to which all is sent; false if there is none. */
+bool linger_close_idle(struct linger_set *set);
 
 void linger_close_all(struct linger_set *set);
 

@@ -181,7 +181,6 @@ on_request(struct http_handler *handler, struct exchange *exchange)
 
 /* ---- connections ---- */
 
-/* A client that finds no place is turned away at once: its scraper says so, and tries again. */
 static bool
 on_has_room(struct listener_owner *owner)
 {
@@ -202,6 +201,22 @@ on_make_room(struct listener_owner *owner)
                            "descriptors are short");
 }
 
+/* Whoever only holds a place must not keep a probe out, which would end this process. Where all are
+ * served, one more is turned away at once: its scraper says so, and tries again. */
+static bool
+find_place(struct admin *admin)
+{
+    size_t looks = admin->https.half_open.n_waiting;
+
+    while (admin->https.n_members + admin->lingers.n_members >= ADMIN_CONNECTIONS_MAX) {
+        if (linger_close_idle(&admin->lingers))
+            continue;
+        if (looks-- == 0 || !half_open_evict(&admin->https.half_open, "all places are taken"))
+            return false;
+    }
+    return true;
+}
+
 static void
 on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
 {
@@ -219,7 +234,7 @@ on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
         .header_max = HEADER_MAX,
     };
 
-    if (admin->https.n_members + admin->lingers.n_members >= ADMIN_CONNECTIONS_MAX) {
+    if (!find_place(admin)) {
         log_debug(loop_log(admin->loop), "admin", "too many connections: one is turned away");
         close(fd);
         return;

@@ -138,26 +138,39 @@ is_trusted(const struct route_context *context, const struct exchange *exchange)
                             (const struct sockaddr *)&exchange_peer(exchange)->storage);
 }
 
-/* The host that the client has asked for, which a proxy may have replaced by another. Returns false
- * if the proxy tells nonsense; answered then. */
-static bool
-asked_host(const struct route_context *context, struct exchange *exchange, struct span *host)
+/* The host that the client has asked for, which a proxy may have replaced by another. Returns -1 if
+ * the proxy tells nonsense. */
+static int
+asked_host(const struct route_context *context, const struct exchange *exchange, struct span *host)
 {
     const struct http1_request *request = exchange_request(exchange);
     struct span told;
+    int found;
 
     *host = request->host;
     if (!is_trusted(context, exchange))
-        return true;
-    switch (forwarded_host(request, &told)) {
-    case 1:
+        return 0;
+    found = forwarded_host(request, &told);
+    if (found > 0)
         *host = told;
-        return true;
-    case 0:
-        return true;
-    }
-    exchange_error(exchange, 400, ROUTE_NO_CACHE, "X-Forwarded-Host is malformed");
-    return false;
+    return found < 0 ? -1 : 0;
+}
+
+/* Returns -1 if it cannot be told. A page that may use the route may read its answer. */
+static int
+judge_origin(const struct route_context *context, struct exchange *exchange,
+             const struct conf_route *route, enum origin_result *result)
+{
+    const struct origin_policy *policy =
+        &context->snapshot->origins[route - context->snapshot->conf->routes];
+    struct span host;
+
+    if (asked_host(context, exchange, &host) != 0)
+        return -1;
+    *result = origin_check(policy, exchange_request(exchange), host);
+    if (*result == ORIGIN_ALLOWED)
+        cors_allow(exchange, policy);
+    return 0;
 }
 
 /* Whether the page that asks may use the route; answered if not. */
@@ -165,17 +178,12 @@ static bool
 passes_origin(const struct route_context *context, struct exchange *exchange,
               const struct conf_route *route)
 {
-    const struct http1_request *request = exchange_request(exchange);
-    const struct origin_policy *policy =
-        &context->snapshot->origins[route - context->snapshot->conf->routes];
     enum origin_result result;
-    struct span host;
 
-    if (!asked_host(context, exchange, &host))
+    if (judge_origin(context, exchange, route, &result) != 0) {
+        exchange_error(exchange, 400, ROUTE_NO_CACHE, "X-Forwarded-Host is malformed");
         return false;
-    result = origin_check(policy, request, host);
-    if (result == ORIGIN_ALLOWED)
-        cors_allow(exchange, policy);
+    }
     if (origin_passes(result))
         return true;
     log_info(loop_log(context->loop), exchange_name(exchange), "route %s: refused: %s", route->name,
@@ -233,6 +241,14 @@ path_below(const struct conf_route *route, const char *path)
     return strrchr(path, '/');
 }
 
+/* Whether it is for the files beside a stream route. */
+static bool
+is_for_web(const struct conf_route *route, const struct http1_request *request)
+{
+    return route->web != NULL && request->method != HTTP1_OPTIONS &&
+           ws_upgrade(request) == WS_UPGRADE_NONE;
+}
+
 static void
 serve(const struct route_context *context, struct exchange *exchange,
       const struct conf_route *route, const char *path)
@@ -252,8 +268,7 @@ serve(const struct route_context *context, struct exchange *exchange,
             files_serve(exchange, route->target.path, path_below(route, path));
         return;
     }
-    if (route->web != NULL && request->method != HTTP1_OPTIONS &&
-        ws_upgrade(request) == WS_UPGRADE_NONE) {
+    if (is_for_web(route, request)) {
         if (passes_query(exchange, ""))
             files_serve(exchange, route->web, path_below(route, path));
         return;
@@ -278,12 +293,22 @@ find_client(const struct route_context *context, struct exchange *exchange)
     exchange_set_client(exchange, &client);
 }
 
+/* path: decoded. */
+static const struct conf_route *
+find_route(const struct route_context *context, const struct http1_request *request,
+           const char *path)
+{
+    char host[HOST_MAX];
+
+    host_name(request, host);
+    return conf_find_route(context->snapshot->conf, host[0] != '\0' ? host : NULL, path);
+}
+
 void
 route_request(const struct route_context *context, struct exchange *exchange)
 {
     const struct http1_request *request = exchange_request(exchange);
     const struct conf_route *route;
-    char host[HOST_MAX];
     char path[HTTP1_TARGET_MAX + 1];
 
     find_client(context, exchange);
@@ -295,11 +320,27 @@ route_request(const struct route_context *context, struct exchange *exchange)
         exchange_error(exchange, 400, "", "the path is malformed or ambiguous");
         return;
     }
-    host_name(request, host);
-    route = conf_find_route(context->snapshot->conf, host[0] != '\0' ? host : NULL, path);
+    route = find_route(context, request, path);
     if (route == NULL) {
         exchange_error(exchange, 404, "", "no such route");
         return;
     }
     serve(context, exchange, route, path);
+}
+
+void
+route_refuse(const struct route_context *context, struct exchange *exchange)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    const struct conf_route *route = NULL;
+    enum origin_result ignored;
+    char path[HTTP1_TARGET_MAX + 1];
+
+    find_client(context, exchange);
+    if (http1_path_decode(request->path, path) >= 0)
+        route = find_route(context, request, path);
+    if (route != NULL && route->target.kind != CONF_TARGET_FILES && !is_for_web(route, request))
+        (void)judge_origin(context, exchange, route, &ignored);
+    exchange_set_reason(exchange, METRICS_REFUSED_DRAINING);
+    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
 }

@@ -80,12 +80,10 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .main_loop = service->main_loop,
     };
 
-    if (service->state == SERVING) {
+    if (service->state == SERVING)
         route_request(&context, exchange);
-        return;
-    }
-    exchange_set_reason(exchange, METRICS_REFUSED_DRAINING);
-    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");
+    else
+        route_refuse(&context, exchange);
 }
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */

@@ -128,6 +128,22 @@ linger_start(struct linger_set *set, struct stream *stream, double write_timeout
     go_on(linger);
 }
 
+bool
+linger_close_idle(struct linger_set *set)
+{
+    struct list *at;
+
+    for (at = set->members.next; at != &set->members; at = at->next) {
+        struct linger *linger = container_of(at, struct linger, link);
+
+        if (!stream_flushed(linger->stream))
+            continue;
+        end(linger);
+        return true;
+    }
+    return false;
+}
+
 void
 linger_close_all(struct linger_set *set)
 {

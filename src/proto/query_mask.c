@@ -37,6 +37,7 @@ struct name {
     size_t len;
     size_t word; /* where its last word begins */
     bool lower;  /* the last character was a small letter */
+    bool gap;    /* what joins words has come since the last word's letters */
 };
 
 /* Takes one byte off a span that http1_query_valid() has passed. */
@@ -75,7 +76,7 @@ names_secret(const struct name *name)
     return false;
 }
 
-/* A word begins behind - . _ or ~, and at a capital behind a small letter. */
+/* A word begins with a letter behind - . _ or ~, and with a capital behind a small letter. */
 static void
 add_letter(struct name *name, unsigned char c)
 {
@@ -83,8 +84,10 @@ add_letter(struct name *name, unsigned char c)
         memmove(name->text, name->text + KEY_MAX, name->len = KEY_MAX);
         name->word = name->word > KEY_MAX ? name->word - KEY_MAX : 0;
     }
-    if (name->lower && isupper(c))
+    if (isalpha(c) && (name->gap || (name->lower && isupper(c)))) {
         name->word = name->len;
+        name->gap = false;
+    }
     name->lower = islower(c);
     name->text[name->len++] = (char)tolower(c);
 }
@@ -104,7 +107,7 @@ is_secret_key(struct span raw)
                 return true;
             name.len = name.word = 0;
         } else if (c != '\0' && strchr("-._~", c) != NULL) {
-            name.word = name.len;
+            name.gap = true;
         } else if (c >= 0x80 || !isalnum(c)) {
             return true;
         } else {

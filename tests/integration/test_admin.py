@@ -173,16 +173,38 @@ def test_a_slow_scraper_gets_all_and_keeps_nobody_waiting(culvert):
     assert admin.ask("/healthz").status == 200
 
 
-def test_too_many_scrapers_are_turned_away(culvert):
+def test_s6_who_only_holds_a_place_keeps_no_probe_out(culvert):
     c = culvert(SERVER + ROUTE)
     admin = Admin(c)
-    kept = [admin.open() for _ in range(32)]
+    silent = [admin.open() for _ in range(11)]
+    begun = [admin.open() for _ in range(11)]
+    for client in begun:
+        client.send(b"GET /healthz HTTP/1.1\r\n")
+    kept = [admin.open() for _ in range(10)]
     assert all(client.ask(path="/healthz").status == 200 for client in kept)
+    for _ in range(5):
+        assert admin.ask("/healthz").status == 200
+    silent[0].wait_closed()
+    assert kept[-1].ask(path="/healthz").status == 200
+    for _ in range(40):  # these were answered, and do not go
+        assert admin.open().ask(path="/healthz", headers=[("Connection", "close")]).status == 200
+    assert admin.ask("/healthz").status == 200
+    assert c.ws("/x")
+
+
+def test_too_many_scrapers_are_turned_away(culvert):
+    """All are being answered, and take nothing."""
+    routes = "".join(f"[route /{'long' * 50}{i}]\ntarget = echo:\n" for i in range(500))
+    c = culvert(SERVER + ROUTE + routes)
+    admin = Admin(c)
+    kept = [admin.open(receive_buffer=4096) for _ in range(32)]
+    for client in kept:
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.read(100)
     one_more = admin.open()
     one_more.wait_closed()
-    kept[0].close()
+    kept[0].reset()
     wait_until(lambda: answers(admin), "a place to be free")
-    assert kept[1].ask(path="/healthz").status == 200
     assert c.ws("/x")
 
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What pages of other origins are told: OPTIONS, and the Access-Control-… lines of every answer."""
 
+import signal
+
 import pytest
 from harness.http import read_answer, request
-from harness.peers import Blackhole, refusing_port
+from harness.peers import Blackhole, Silent, refusing_port
 from harness.ws import upgrade_headers
 
 PAGE = "https://page.example"
@@ -98,6 +100,32 @@ def test_every_answer_to_an_allowed_origin_can_be_read_by_its_page(culvert, meth
         assert answer.status == status
         assert cors(answer) == of(PAGE)
         assert answer["cache-control"] == "no-store, no-transform" and answer["x-accel-buffering"] == "no"
+
+
+def test_a_page_can_read_when_to_come_back(culvert, peer, tmp_path):
+    """Retry-After, where there is no place, where a token is unknown, and when culvert is stopping."""
+    (tmp_path / "map").write_text("t: echo:\n")
+    c = culvert(f"[server]\ndrain_timeout = 60s\n[defaults]\norigins = {PAGE}\nclose_timeout = 30s\n"
+                f"[route /x]\ntarget = {peer(Silent).url}\nconnections_max = 1\n"
+                f"[route /ip]\ntarget = {peer(Silent).url}\nconnections_per_ip = 1\n"
+                f"[route /map]\ntarget = map:{tmp_path}/map\n[route /files]\ntarget = files:{tmp_path}\n")
+    first, second = c.ws("/x"), c.ws("/ip")
+
+    def ask(path, origin=PAGE):
+        return c.http().ask("GET", path, headers=[("Origin", origin), *upgrade_headers()])
+
+    for path, status in [("/x", 503), ("/ip", 429), ("/map?token=no", 404)]:
+        answer = ask(path)
+        assert (answer.status, cors(answer)) == (status, of(PAGE))
+    c.signal(signal.SIGTERM)
+    assert (first.recv_close(), second.recv_close()) == (1001, 1001)  # not answered: it goes on
+    answer = ask("/x")
+    assert (answer.status, answer["retry-after"], cors(answer)) == (503, "1", of(PAGE))
+    assert c.http().ask("OPTIONS", "/x", headers=[("Origin", PAGE)])["access-control-allow-origin"] == PAGE
+    for answer in (ask("/x", "https://evil.example"), ask("/nowhere"), ask("/files"), ask("/a//b")):
+        assert (answer.status, cors(answer)) == (503, {})
+    c.signal(signal.SIGTERM)
+    assert c.wait_exit() == 0
 
 
 def test_each_request_of_a_connection_is_told_its_own(culvert):

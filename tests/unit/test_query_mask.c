@@ -92,6 +92,8 @@ test_every_key_of_a_secret_is_masked(void **state)
         "session_key",
         "sessionKey",
         "stream-key",
+        "stream_key_2",
+        "stream_key_",
         "auth_code",
         "user_pass",
         "passcode",
