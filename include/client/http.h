@@ -31,6 +31,8 @@
 #include "net/addr.h"
 #include "proto/http1.h"
 
+#define HTTP_LAST_CHANCE 1.0 /* seconds for a first request when we are leaving */
+
 struct conf;
 struct conf_route;
 struct exchange;

@@ -51,6 +51,8 @@ void proxied_set_init(struct proxied_set *set, struct loop *loop);
 void proxied_start(struct proxied_set *set, int fd, const struct addr *peer, struct tls *tls,
                    double timeout, struct proxied_owner *owner);
 
+/* We are leaving: who has not sent his header by `due` is closed then. */
+void proxied_drain_all(struct proxied_set *set, double due);
 void proxied_close_all(struct proxied_set *set);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bridge/service.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,7 +138,8 @@ serve(struct service *service, int fd, struct tls *tls, const struct addr *peer,
         .peer = peer,
         .destination = destination,
         .number = ++service->n_accepted,
-        .header_timeout = conf->header_timeout,
+        .header_timeout = service->state == STOPPING ? fmin(conf->header_timeout, HTTP_LAST_CHANCE)
+                                                     : conf->header_timeout,
         .header_max = conf->header_max,
         .log_access = conf->log_access,
         .draining = service->state != SERVING,
@@ -362,7 +364,7 @@ service_stop(struct service *service, bool at_once)
         service->state = STOPPING;
         service->stop_by = now + conf_longest_close_timeout(service->snapshot->conf);
         close_ports(service, true, true);
-        proxied_close_all(&service->proxieds);
+        proxied_drain_all(&service->proxieds, now + HTTP_LAST_CHANCE);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, "server is stopping");
     }

@@ -15,7 +15,6 @@
 #include "proto/query_mask.h"
 
 #define LINGER_SECONDS        5.0
-#define LAST_CHANCE           1.0  /* seconds for a first request when we are leaving */
 #define WRITE_TIMEOUT_DEFAULT 60.0 /* until a route has said otherwise */
 
 enum {
@@ -512,7 +511,7 @@ http_accept(const struct http_options *options)
 static void
 last_chance(struct http *http)
 {
-    double due = loop_now(http->loop) + LAST_CHANCE;
+    double due = loop_now(http->loop) + HTTP_LAST_CHANCE;
 
     if (due < http->head_due)
         http->head_due = due;

@@ -153,6 +153,19 @@ proxied_start(struct proxied_set *set, int fd, const struct addr *peer, struct t
 }
 
 void
+proxied_drain_all(struct proxied_set *set, double due)
+{
+    struct list *at;
+
+    for (at = set->members.next; at != &set->members; at = at->next) {
+        struct waiting *waiting = container_of(at, struct waiting, link);
+
+        if (waiting->timer.due > due)
+            timer_set(&waiting->timer, due);
+    }
+}
+
+void
 proxied_close_all(struct proxied_set *set)
 {
     while (!list_empty(&set->members)) {
