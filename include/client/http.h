@@ -31,6 +31,8 @@
 #include "net/addr.h"
 #include "proto/http1.h"
 
+#define HTTP_LAST_CHANCE 1.0 /* seconds for a first request when we are leaving */
+
 struct conf;
 struct conf_route;
 struct exchange;
@@ -40,9 +42,6 @@ struct linger_set;
 struct loop;
 struct stream;
 struct stream_owner;
-
-/* Seconds in which who is connected may still ask when we are leaving. */
-#define HTTP_LAST_CHANCE 1.0
 
 enum {
     HTTP_HELD_MAX = 16384,    /* bytes after a head that are kept while its exchange is open */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "bridge/service.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +112,16 @@ on_make_room(struct listener_owner *owner)
                            "descriptors are short");
 }
 
+/* Seconds from `since` on that a client has to ask; not many more when we are leaving. */
+static double
+head_time(const struct service *service, double since)
+{
+    double configured = service->snapshot->conf->header_timeout;
+    double gone = loop_now(service->loop) - since;
+
+    return service->state == STOPPING ? fmin(configured, gone + HTTP_LAST_CHANCE) : configured;
+}
+
 /* Takes fd. tls NULL: plain. */
 static void
 serve(struct service *service, int fd, struct tls *tls, double since, const struct addr *peer,
@@ -127,7 +138,7 @@ serve(struct service *service, int fd, struct tls *tls, double since, const stru
         .destination = destination,
         .number = ++service->n_accepted,
         .since = since,
-        .header_timeout = conf->header_timeout,
+        .header_timeout = head_time(service, since),
         .header_max = conf->header_max,
         .log_access = conf->log_access,
         .draining = service->state != SERVING,

@@ -11,7 +11,16 @@ from harness.crowd import PATIENCE, Crowd, CrowdEcho
 from harness.culvert import VARIANT
 from harness.peers import Echo, Recorder, Silent, Target
 from harness.wait import Stopwatch, wait_until
+from harness.wire import connect
 from harness.ws import BINARY, Refused, header
+
+
+def refuses(address):
+    try:
+        connect(address).close()
+        return False
+    except ConnectionRefusedError:
+        return True
 
 
 @pytest.fixture
@@ -122,6 +131,26 @@ def test_who_comes_while_draining_gets_503(culvert, peer):
     assert early.ask(path="/").status == 503
     second.send_text("still served")
     c.signal(signal.SIGTERM)
+    assert c.wait_exit() == 0
+
+
+def test_a_proxy_header_under_way_gets_a_last_chance(culvert):
+    """As a request under way does: a load balancer is told 503, and asks another."""
+    c = culvert(
+        "[server]\nlisten = 127.0.0.1:0 proxy\ntrusted_proxies = 127.0.0.1\n[route /x]\ntarget = echo:\nclose_timeout = 600s\n"
+    )
+    wire, silent = c.wire(), c.wire()
+    wire.send(b"PROXY TCP4 192.0.2.1")
+    wait_until(lambda: c.stats().connections == 2, "both to be accepted")
+    c.signal(signal.SIGTERM)
+    c.wait_log("main draining")
+    wait_until(lambda: refuses(c.address), "it to stop listening")
+    wire.send(b" 198.51.100.7 56324 443\r\n")
+    with pytest.raises(Refused) as refused:
+        wire.upgrade("/x")
+    assert refused.value.status == 503
+    wire.close()
+    silent.wait_closed()
     assert c.wait_exit() == 0
 
 

@@ -172,7 +172,7 @@ def test_what_waits_in_the_queue_of_a_removed_tls_listener_is_served(culvert, ce
     route = "[route /x]\ntarget = echo:\n"
     c = culvert(f"{plain}listen = 127.0.0.1:{gone} tls\n{route}[tls]\n{certs.section()}")
     c.signal(signal.SIGSTOP)
-    waiting = [connect(("127.0.0.1", gone)) for _ in range(5)]
+    waiting = [connect(("127.0.0.1", gone)) for _ in range(300)]  # more than it takes in a turn
     write(c, plain + route)
     c.signal(signal.SIGHUP)
     c.signal(signal.SIGCONT)
