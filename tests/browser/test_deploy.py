@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
-The samples for Docker, Kubernetes and systemd. Neither of the three runs here: what they would run is
-run, and what they say is held against the program and its configuration.
+The samples for Docker, Kubernetes, Prometheus and systemd. But for Prometheus none of them runs here:
+what they would run is run, and what they say is held against the program and its configuration.
 """
 
 import json
@@ -9,13 +9,19 @@ import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
+from urllib.parse import quote
 
 import pytest
 import yaml
 from harness.culvert import BINARY, ROOT, run
+from harness.http import HttpClient
 from harness.loopback import own_network
 from harness.peers import free_port
+from harness.services import program, running
+from harness.wait import wait_until
 
 CONTRIB = os.path.join(ROOT, "contrib")
 
@@ -223,6 +229,72 @@ def test_what_selects_the_pod_finds_it(manifests, pod, sidecar):
     assert volume["configMap"]["name"] == manifests["ConfigMap"]["metadata"]["name"]
 
 
+def probe(sidecar, name):
+    """What the kubelet would ask, of the ports that the pod has; the status."""
+    asked = sidecar[name]["httpGet"]
+    (port,) = [port["containerPort"] for port in sidecar["ports"] if port["name"] == asked["port"]]
+    with HttpClient.open(("127.0.0.1", port)) as client:
+        return client.ask(path=asked["path"], host=f"127.0.0.1:{port}").status
+
+
+def test_the_sidecar_bridges_its_service_and_drains(culvert, manifests, pod, sidecar, tmp_path):
+    """Both containers as processes in a network of their own, as they have it in a pod."""
+    conf = tmp_path / "culvert.ini"
+    conf.write_text(manifests["ConfigMap"]["data"]["culvert.ini"])
+    (app,) = [one for one in pod["containers"] if one is not sidecar]
+    program_name = app["image"].split(":")[0]
+    with own_network():
+        arguments = [program(f"{program_name}-server"), *app["args"], "--dir", str(tmp_path)]
+        with running(arguments, 6379, tmp_path / "app.log"):
+            c = culvert(args=["-c", str(conf)])
+            assert probe(sidecar, "livenessProbe") == probe(sidecar, "readinessProbe") == 200
+            ws = c.ws("/redis")
+            ws.send_text("PING\r\n")
+            assert ws.recv_bytes(7) == b"+PONG\r\n"
+            c.signal(signal.SIGTERM)
+            assert ws.recv_close() == 1001  # not answered yet: the pod is still there
+            assert probe(sidecar, "livenessProbe") == 200
+            assert probe(sidecar, "readinessProbe") == 503
+            ws.send_close(1001)
+            ws.wait_closed()
+            ws.close()
+            assert c.wait_exit() == 0
+
+
+# ---- Prometheus ----
+
+
+def test_prometheus_scrapes_by_the_sample(culvert, tmp_path):
+    """Debian's prometheus with the shipped files and a culvert at its default admin address; a shorter interval."""
+    folder = tmp_path / "prometheus"
+    shutil.copytree(os.path.join(CONTRIB, "prometheus"), folder)
+    sample = folder / "prometheus.yml"
+    sample.write_text(sample.read_text().replace("scrape_interval: 15s", "scrape_interval: 1s"))
+    with own_network():
+        c = culvert("[server]\nadmin = 127.0.0.1:9180\n[route /x]\ntarget = echo:\n")
+        ws = c.ws("/x")
+        ws.send_text("hello")
+        assert ws.recv_bytes(5) == b"hello"
+        arguments = [program("prometheus"), f"--config.file={sample}", f"--storage.tsdb.path={folder}/data",
+                     "--web.listen-address=127.0.0.1:9090"]
+        with running(arguments, 9090, tmp_path / "prometheus.log"):
+
+            def asked(query):
+                with HttpClient.open(("127.0.0.1", 9090)) as client:
+                    answer = client.ask(path="/api/v1/query?query=" + quote(query))
+                if answer.status == 503:
+                    return None  # it has only begun to listen
+                return [sample["value"][1] for sample in json.loads(answer.body)["data"]["result"]]
+
+            wait_until(lambda: asked('up{job="culvert"}') == ["1"], "a scrape", step=0.2)
+            assert asked('sum(culvert_bytes_total{route="/x"})') == ["10"]
+            assert asked("culvert_ready") == ["1"]
+            with HttpClient.open(("127.0.0.1", 9090)) as client:
+                groups = json.loads(client.ask(path="/api/v1/rules").body)["data"]["groups"]
+            rules = [rule for group in groups for rule in group["rules"]]
+            assert len(rules) > 3 and not [rule for rule in rules if rule["health"] == "err"]
+
+
 # ---- systemd ----
 
 
@@ -256,6 +328,29 @@ def test_the_unit_waits_longer_than_culvert_drains():
     assert service["RestartPreventExitStatus"] == ["2 78"]
     # What `make install` puts there is what the socket unit opens.
     assert unit("culvert.socket")["ListenStream"] == [dict(pairs)["listen"]]
+
+
+def test_the_unit_starts_and_reloads_it(culvert, tmp_path):
+    """Its commands, as systemd would run them with the socket that its unit opens."""
+    service, (address,) = unit("culvert.service"), unit("culvert.socket")["ListenStream"]
+    installed = tmp_path / "culvert.ini"
+    shutil.copy(os.path.join(ROOT, "conf", "minimal.ini"), installed)
+    command = shlex.split(service["ExecStart"][0])
+    assert command[0] == "/usr/local/bin/culvert" and command[-1] == "/etc/culvert/culvert.ini"
+    with own_network():
+        host, port = address.rsplit(":", 1)
+        with socket.create_server((host, int(port))) as sock:
+            script = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{sock.fileno()}'
+            c = culvert(args=[*command[1:-1], str(installed)], wrapper=["bash", "-c", script, "bash"],
+                        pass_fds=[sock.fileno()])
+            c.wait_log("was opened by the service manager")
+            reload = service["ExecReload"][0].replace("$MAINPID", str(c.pid))
+            subprocess.run(shlex.split(reload), check=True)
+            c.wait_log(" main reloaded$")
+            assert c.http((host, int(port))).ask(path="/").status in (426, 502)
+            assert service["KillSignal"] == ["SIGTERM"]
+            c.signal(signal.SIGTERM)
+            assert c.wait_exit() == 0
 
 
 def syscalls_of(group):
