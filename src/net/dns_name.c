@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum {
     LABEL_MAX_BYTES = 63,
@@ -37,4 +38,13 @@ bool
 dns_name_is_localhost(const char *name)
 {
     return strcmp(name, "localhost") == 0 || strcmp(name, "localhost.") == 0;
+}
+
+void
+dns_name_key(char key[DNS_NAME_KEY], const char *name, int family)
+{
+    *key++ = family == AF_INET6 ? '6' : '4';
+    while (*name != '\0')
+        *key++ = (char)tolower((unsigned char)*name++);
+    *key = '\0';
 }

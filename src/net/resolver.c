@@ -17,7 +17,6 @@
 
 #include <ares.h>
 #include <assert.h>
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,16 +43,18 @@ struct resolver {
     struct list ready;  /* queries whose answer is complete */
     struct map cache;   /* of answers, those in flight too */
     struct list recent; /* complete answers of the cache, the least recently used first */
+    struct list asked;  /* its answers in flight */
 };
 
 struct answer {
     struct map_entry entry;
-    struct list recent;
+    struct list recent;  /* in the resolver's `recent` or `asked` */
     struct list waiting; /* queries */
     struct resolver *resolver;
     struct resolver_io *io; /* that it was asked of; NULL: of nobody */
     unsigned references;
     bool in_flight;
+    bool cached; /* false: a reload has forgotten it while it was in flight */
     double expires;
     enum resolver_result result;
     struct addr *addresses;
@@ -78,6 +79,7 @@ uncache(struct answer *answer)
 {
     map_remove(&answer->resolver->cache, &answer->entry);
     list_remove(&answer->recent);
+    answer->cached = false;
     answer_put(answer);
 }
 
@@ -110,7 +112,8 @@ answer_new(struct resolver *resolver, const char *key, int family)
     answer->family = family;
     answer->in_flight = true;
     answer->references = 2;
-    list_init(&answer->recent);
+    answer->cached = true;
+    list_add(&resolver->asked, &answer->recent);
     list_init(&answer->waiting);
     map_add(&resolver->cache, &answer->entry, answer->key);
     return answer;
@@ -216,7 +219,8 @@ complete(struct answer *answer, enum resolver_result result, double ttl)
     answer->result = result;
     answer->expires =
         loop_now(resolver->loop) + (result == RESOLVER_OK ? ttl : (double)TTL_FAILURE);
-    touch(answer);
+    if (answer->cached)
+        touch(answer);
     while (!list_empty(&answer->waiting))
         queue_ready(resolver, container_of(answer->waiting.next, struct resolver_query, link));
     answer_put(answer);
@@ -304,15 +308,6 @@ deliver(struct timer *timer)
 
 /* ---- asking ---- */
 
-static void
-make_key(char *key, const char *name, int family)
-{
-    *key++ = family == AF_INET6 ? '6' : '4';
-    while (*name != '\0')
-        *key++ = (char)tolower((unsigned char)*name++);
-    *key = '\0';
-}
-
 /* Joins the answer that is there, or makes one; *fresh tells that it has to be asked for. */
 static struct answer *
 find_answer(struct resolver *resolver, const char *key, int family, bool *fresh)
@@ -364,7 +359,7 @@ int
 resolver_ask(struct resolver *resolver, struct resolver_query *query, const char *name, int family,
              resolver_cb *call)
 {
-    char key[1 + DNS_NAME_MAX + 2];
+    char key[DNS_NAME_KEY];
     struct answer *answer;
     bool fresh;
 
@@ -372,7 +367,7 @@ resolver_ask(struct resolver *resolver, struct resolver_query *query, const char
     assert(family == AF_INET || family == AF_INET6);
     if (!dns_name_valid(name))
         return -1;
-    make_key(key, name, family);
+    dns_name_key(key, name, family);
     answer = find_answer(resolver, key, family, &fresh);
     if (answer == NULL)
         return -1;
@@ -422,10 +417,10 @@ open_io(const struct resolver *resolver)
 }
 
 static void
-forget(struct resolver *resolver)
+forget(struct list *answers)
 {
-    while (!list_empty(&resolver->recent))
-        uncache(container_of(resolver->recent.next, struct answer, recent));
+    while (!list_empty(answers))
+        uncache(container_of(answers->next, struct answer, recent));
 }
 
 int
@@ -435,7 +430,8 @@ resolver_reload(struct resolver *resolver)
 
     if (io == NULL)
         return -1;
-    forget(resolver);
+    forget(&resolver->recent);
+    forget(&resolver->asked); /* who waits for one gets it; who comes now asks the new servers */
     list_add(&resolver->retired, &resolver->io->link);
     resolver->io = io;
     timer_set(&resolver->deliver, loop_now(resolver->loop)); /* closes it, if it owes nothing */
@@ -456,6 +452,7 @@ resolver_new(struct loop *loop, const char *servers)
     resolver->servers = servers;
     list_init(&resolver->ready);
     list_init(&resolver->recent);
+    list_init(&resolver->asked);
     list_init(&resolver->retired);
     timer_init(&resolver->deliver, loop, deliver);
     if (ares_library_init(ARES_LIB_INIT_ALL) == ARES_SUCCESS) {
@@ -483,7 +480,7 @@ resolver_free(struct resolver *resolver)
     free_io(resolver->io);
     ares_library_cleanup();
     assert(list_empty(&resolver->ready));
-    forget(resolver);
+    forget(&resolver->recent);
     assert(resolver->cache.count == 0);
     map_deinit(&resolver->cache);
     timer_deinit(&resolver->deliver);

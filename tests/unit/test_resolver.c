@@ -567,7 +567,8 @@ static void
 test_reload(void **state)
 {
     struct world *world = *state;
-    struct asker slow = {0};
+    struct asker slow = {0}, late = {0};
+    struct dns_rule *silent;
     unsigned asked;
 
     dns_peer_rule(&world->peer, (struct dns_rule){"slow.test", DNS_A, .delay = 0.2});
@@ -582,6 +583,17 @@ test_reload(void **state)
     assert_true(world->peer.asked > asked + 1);
     run_until(&world->test, &slow.calls, 1);
     assert_int_equal(slow.calls, 1);
+    /* Nobody joins a question that old servers may never answer. */
+    silent = dns_peer_rule(&world->peer, (struct dns_rule){"silent.test", DNS_A, .delay = -1});
+    ask(world, &slow, "silent.test", AF_INET);
+    run_until(&world->test, &silent->asked, 1);
+    assert_int_equal(resolver_reload(world->resolver), 0);
+    ask(world, &late, "silent.test", AF_INET);
+    for (unsigned i = 0; i < 50 && silent->asked < 2; i++) /* c-ares asks again after 2 s */
+        run_for(&world->test, 0.02);
+    assert_int_equal(silent->asked, 2);
+    resolver_cancel(&slow.query);
+    resolver_cancel(&late.query);
     ask(world, &slow, "again.test", AF_INET); /* still in flight at the end */
     assert_int_equal(resolver_reload(world->resolver), 0);
     resolver_cancel(&slow.query);
