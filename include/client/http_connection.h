@@ -77,6 +77,13 @@ struct http {
     bool greeting; /* a TLS handshake is under way */
 };
 
+/* Writes the access line of the exchange. */
+void http_log_exchange(struct http *http);
+
+/* Counts the TLS handshake when it is over; one that is not when its connection ends, last, never will
+ * be. */
+void http_look_at_greeting(struct http *http, bool last);
+
 /* The exchange has been answered: log it, then go on with the connection or end it. */
 void http_exchange_over(struct http *http);
 

@@ -37,26 +37,13 @@ free_http(struct loop_deferred *deferred)
     free(http);
 }
 
-/* A handshake that is not over when its connection ends will never be. */
-static void
-look_at_greeting(struct http *http, bool last)
-{
-    struct metrics_worker *metrics = loop_metrics(http->loop);
-    bool done = http->stream != NULL && stream_is_established(http->stream);
-
-    if (!http->greeting || (!done && !last))
-        return;
-    http->greeting = false;
-    metrics_add(done ? &metrics->tls_done : &metrics->tls_failed, 1);
-}
-
 void
 http_end(struct http *http)
 {
     if (http->over)
         return;
     http->over = true;
-    look_at_greeting(http, true);
+    http_look_at_greeting(http, true);
     metrics_add(&loop_metrics(http->loop)->http_ended, 1);
     timer_deinit(&http->timer);
     stream_close(http->stream);
@@ -97,44 +84,6 @@ end_unasked(struct http *http)
     http_drop(http);
 }
 
-static void
-log_exchange(struct http *http)
-{
-    struct exchange *exchange = &http->exchange;
-    char client[ADDR_TEXT];
-    char method[16] = "-";
-    char path[512] = "-";
-    char query[512] = "";
-
-    addr_text(exchange_client(exchange), client);
-    if (exchange->path_len > 0) {
-        snprintf(method, sizeof method, "%.*s", (int)exchange->method_len,
-                 http->held + exchange->method_at);
-        snprintf(path, sizeof path, "%.*s", (int)exchange->path_len,
-                 http->held + exchange->path_at);
-    }
-    if (exchange->query_len > 0)
-        query_mask((struct span){http->held + exchange->query_at, exchange->query_len}, query,
-                   sizeof query);
-    struct log_field fields[] = {
-        {.name = "route",
-         .type = LOG_TEXT,
-         .text = exchange->route != NULL ? exchange->route->name : NULL},
-        {.name = "client", .type = LOG_TEXT, .text = client},
-        {.name = "method", .type = LOG_TEXT, .text = method},
-        {.name = "path", .type = LOG_TEXT, .text = path},
-        {.name = "query", .type = LOG_TEXT, .text = query[0] != '\0' ? query : NULL},
-        {.name = "status", .type = LOG_NUMBER, .number = (uint64_t)exchange->status},
-        {.name = "bytes", .type = LOG_NUMBER, .number = exchange->body_bytes},
-        {.name = "duration",
-         .type = LOG_DURATION,
-         .seconds = loop_now(http->loop) - exchange->began},
-    };
-
-    log_event(loop_log(http->loop), "access", http->name, "request", fields,
-              sizeof fields / sizeof *fields);
-}
-
 void
 http_close_exchange(struct http *http)
 {
@@ -162,12 +111,12 @@ client_gone(struct http *http)
 
     log_debug(loop_log(http->loop), http->name, "client gone: %s",
               http->client_ended ? "end of stream" : stream_why(http->stream));
-    look_at_greeting(http, true);
+    http_look_at_greeting(http, true);
     if (exchange->open) {
         if (exchange->status == 0)
             exchange->status = STATUS_CLIENT_GONE;
         if (http->log_access)
-            log_exchange(http);
+            http_log_exchange(http);
         http_close_exchange(http);
         if (exchange->owner != NULL)
             exchange->owner->events->gone(exchange->owner);
@@ -376,7 +325,7 @@ void
 http_exchange_over(struct http *http)
 {
     if (http->log_access)
-        log_exchange(http);
+        http_log_exchange(http);
     http_close_exchange(http);
     http->exchange.owner = NULL;
     http->served = true;
@@ -399,7 +348,7 @@ on_readable(struct stream_owner *owner)
     uint8_t *scratch = loop_scratch(http->loop);
     ssize_t n = stream_read(http->stream, scratch, READ_MAX);
 
-    look_at_greeting(http, false);
+    http_look_at_greeting(http, false);
     if (n == STREAM_AGAIN)
         return;
     if (n > 0) {

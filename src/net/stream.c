@@ -4,15 +4,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
-#include <limits.h>
-#include <linux/sockios.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,38 +16,12 @@
 #include "base/log.h"
 #include "event/loop.h"
 #include "net/addr.h"
+#include "net/stream_state.h"
 #include "net/stream_tls.h"
 #include "net/tls.h"
 
 enum {
     FLUSH_PIECES = 16, /* blocks written at once: 256 KiB a turn bound what one stream takes */
-};
-
-enum fin_state {
-    FIN_NONE,
-    FIN_WANTED, /* when what waits is sent */
-    FIN_SENT,
-};
-
-struct stream {
-    ev_io io;
-    struct loop *loop;
-    struct stream_owner *owner;
-    SSL *ssl;
-    struct buf out;
-    double stalled_since; /* when the socket last took anything while something waited; 0: nothing
-                             waits */
-    size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
-    char *why;          /* allocated with the first failure */
-    struct loop_deferred free_later;
-    uint8_t fin;        /* enum fin_state */
-    uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
-    uint8_t write_want; /* the same for writing, but for WRITE */
-    bool want_read;
-    bool read_over;  /* its end or a failure was reported */
-    bool write_over; /* nothing more can be sent */
-    bool reset;      /* sending heard of a reset, of which reading will not be told again */
-    bool closed;
 };
 
 /* ---- what to watch ---- */
@@ -261,54 +230,6 @@ size_t
 stream_pending(const struct stream *stream)
 {
     return buf_len(&stream->out);
-}
-
-size_t
-stream_unacknowledged(const struct stream *stream)
-{
-    int bytes = 0;
-
-    if (ioctl(stream->io.fd, SIOCOUTQ, &bytes) != 0)
-        bytes = 0; /* a socket without such a queue */
-    return buf_len(&stream->out) + (size_t)bytes;
-}
-
-double
-stream_write_due(const struct stream *stream, double timeout)
-{
-    if (stream->stalled_since == 0)
-        return 0;
-    return stream->stalled_since + (stream->stalled_out == 0 ? timeout / 2 : timeout);
-}
-
-bool
-stream_takes_nothing(struct stream *stream, double timeout)
-{
-    double due = stream_write_due(stream, timeout);
-    size_t out;
-
-    if (due == 0 || loop_now(stream->loop) + 0.001 < due)
-        return false;
-    out = stream_unacknowledged(stream);
-    if (stream->stalled_out == 0) {
-        stream->stalled_out = out;
-        return false;
-    }
-    if (out >= stream->stalled_out)
-        return true;
-    stream->stalled_since = loop_now(stream->loop);
-    stream->stalled_out = out;
-    return false;
-}
-
-void
-stream_set_user_timeout(struct stream *stream, double seconds)
-{
-    double milliseconds = seconds * 1000;
-    unsigned value = milliseconds < INT_MAX ? (unsigned)milliseconds : INT_MAX;
-
-    /* Fails on unix sockets, whose peer cannot vanish silently. */
-    setsockopt(stream->io.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, sizeof value);
 }
 
 void
