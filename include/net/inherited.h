@@ -41,8 +41,9 @@ int inherited_take(const struct conf_listen *listen, int *fds, unsigned max, str
  * listens on. */
 bool inherited_is(int fd);
 
-/* One warning for each passed socket that no address of the configuration stands for: its clients
- * would wait for ever. Call once, at the start. */
+/* Warns of passed sockets whose clients would wait for ever: those that no address of the
+ * configuration stands for, and more for one address than there are workers. Call once, at the
+ * start. */
 void inherited_warn(const struct conf *conf, struct log *log);
 
 #endif

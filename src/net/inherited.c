@@ -171,6 +171,23 @@ is_configured(const struct conf *conf, const struct addr *passed)
     return false;
 }
 
+/* Each worker accepts on one of them. */
+static void
+warn_of_rest(const struct conf *conf, const struct conf_listen *listen, struct log *log)
+{
+    int end = end_of_passed();
+    struct addr passed;
+    unsigned n = 0;
+    int fd;
+
+    for (fd = INHERITED_FIRST; fd < end; fd++)
+        n += accepts(fd, &passed) && stands_for(listen, &passed);
+    if (n > conf->workers)
+        log_warn(log, "listener",
+                 "%u sockets were passed for %s, and there are %u workers: nobody serves the rest",
+                 n, listen->text, conf->workers);
+}
+
 void
 inherited_warn(const struct conf *conf, struct log *log)
 {
@@ -188,4 +205,6 @@ inherited_warn(const struct conf *conf, struct log *log)
                      text);
         }
     }
+    for (size_t i = 0; i < conf->n_listens; i++)
+        warn_of_rest(conf, &conf->listens[i], log);
 }

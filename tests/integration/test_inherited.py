@@ -105,6 +105,24 @@ def test_a_socket_that_no_line_stands_for_is_warned_about(culvert, tcp):
         assert talks(c.ws("/echo"))
 
 
+def test_more_sockets_than_workers_are_warned_about(culvert):
+    """Each worker accepts on one of them: who the kernel gives to the rest would wait for ever."""
+    socks = [socket.socket() for _ in range(3)]
+    try:
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind(("127.0.0.1", port_of(socks[0]) if sock is not socks[0] else 0))
+            sock.listen(16)
+        text = f"listen = 127.0.0.1:{port_of(socks[0])}\n" + ECHO
+        c = culvert("[server]\nworkers = 2\n" + text, **passing(socks))
+        assert c.wait_log(r" warn .*3 sockets were passed for 127\.0\.0\.1:\d+, and there are 2 workers")
+        enough = culvert("[server]\nworkers = 3\n" + text, **passing(socks))
+        assert not enough.log_lines(" warn ")
+    finally:
+        for sock in socks:
+            sock.close()
+
+
 def test_variables_that_are_meant_for_another_process_are_ignored(culvert, tcp):
     """As a parent's that came down through the environment."""
     c = culvert(
