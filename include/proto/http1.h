@@ -120,6 +120,14 @@ struct span http1_header(const struct http1_request *request, const char *name, 
  */
 bool http1_is_host(struct span s);
 
+enum {
+    HTTP1_HOST_NAME = 256, /* bytes that hold any name of DNS, NUL included */
+};
+
+/* A host that http1_is_host() takes, without port and brackets, as a string; empty if it is too long
+ * to be any. */
+void http1_host_name(struct span host, char out[HTTP1_HOST_NAME]);
+
 /*
  * Takes the next element off a comma-separated list (RFC 9110 section 5.6.1): white space trimmed,
  * empty elements skipped, quoted strings kept whole. Linear over the whole list. Returns false at

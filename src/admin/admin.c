@@ -25,7 +25,6 @@
 
 enum {
     BODY_MAX = 16 << 20,
-    HOST_MAX = 256,
     HEADER_MAX = 8192,
 };
 
@@ -41,7 +40,7 @@ struct admin {
     struct linger_set lingers;
     struct snapshot *snapshot;
     uint64_t n_accepted;
-    char own_name[HOST_MAX]; /* of this machine */
+    char own_name[HTTP1_HOST_NAME]; /* of this machine */
     struct view view;
     const struct metrics_worker *workers[];
 };
@@ -57,28 +56,6 @@ wall_clock(void)
 
 /* ---- Host ---- */
 
-/* Without brackets and port. The parser has seen to it that it is well formed. */
-static void
-host_name(struct span host, char *out)
-{
-    const char *end;
-
-    if (host.len > 0 && host.at[0] == '[') {
-        host.at++;
-        host.len--;
-        end = memchr(host.at, ']', host.len);
-    } else {
-        end = host.len > 0 ? memchr(host.at, ':', host.len) : NULL;
-    }
-    if (end != NULL)
-        host.len = (size_t)(end - host.at);
-    if (host.len >= HOST_MAX)
-        host.len = 0;
-    if (host.len > 0)
-        memcpy(out, host.at, host.len);
-    out[host.len] = '\0';
-}
-
 /*
  * Whoever controls a name can let it point here, and their page then counts as ours in a browser
  * on this machine. An address cannot be made to point anywhere, and a browser always sends a Host.
@@ -87,12 +64,12 @@ host_name(struct span host, char *out)
 static bool
 is_own_host(const struct admin *admin, struct span host)
 {
-    char name[HOST_MAX];
+    char name[HTTP1_HOST_NAME];
     struct addr addr;
 
     if (host.len == 0 || admin->socket.path != NULL)
         return true;
-    host_name(host, name);
+    http1_host_name(host, name);
     return addr_from_ip(&addr, name, 0) == 0 || strcasecmp(name, "localhost") == 0 ||
            (admin->own_name[0] != '\0' && strcasecmp(name, admin->own_name) == 0);
 }

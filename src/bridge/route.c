@@ -23,10 +23,6 @@
 #define ALLOW_FILES  "Allow: GET, HEAD, OPTIONS\r\n"
 #define ALLOW_STREAM "Allow: GET, OPTIONS\r\n"
 
-enum {
-    HOST_MAX = 256, /* a DNS name has 253 bytes at most */
-};
-
 /* What a request wants of a stream route (PROTOCOL.md section 1). */
 enum use {
     USE_WEBSOCKET,
@@ -56,25 +52,6 @@ use_of(const struct exchange *exchange)
         exchange_accepts(exchange, "application/vnd.culvert.v1"))
         return USE_OTHER_TRANSPORT;
     return USE_NOTHING;
-}
-
-/* Host without port, as a string; empty if there is none or it is too long to match anything. */
-static void
-host_name(const struct http1_request *request, char *out)
-{
-    struct span host = request->host;
-    const char *end = host.len > 0 && host.at[0] == '[' ? memchr(host.at, ']', host.len) : NULL;
-    const char *colon = end != NULL    ? end + 1
-                        : host.len > 0 ? memchr(host.at, ':', host.len)
-                                       : NULL;
-
-    if (colon != NULL)
-        host.len = (size_t)(colon - host.at);
-    if (host.len >= HOST_MAX)
-        host.len = 0;
-    if (host.len > 0)
-        memcpy(out, host.at, host.len);
-    out[host.len] = '\0';
 }
 
 static void
@@ -298,9 +275,9 @@ static const struct conf_route *
 find_route(const struct route_context *context, const struct http1_request *request,
            const char *path)
 {
-    char host[HOST_MAX];
+    char host[HTTP1_HOST_NAME];
 
-    host_name(request, host);
+    http1_host_name(request->host, host);
     return conf_find_route(context->snapshot->conf, host[0] != '\0' ? host : NULL, path);
 }
 

@@ -75,3 +75,24 @@ http1_is_host(struct span s)
     }
     return ipv6 ? is_ipv6((struct span){host.at + 1, host.len - 2}) : is_name(host);
 }
+
+void
+http1_host_name(struct span host, char out[HTTP1_HOST_NAME])
+{
+    const char *end;
+
+    if (host.len > 0 && host.at[0] == '[') {
+        host.at++;
+        host.len--;
+        end = memchr(host.at, ']', host.len);
+    } else {
+        end = host.len > 0 ? memchr(host.at, ':', host.len) : NULL;
+    }
+    if (end != NULL)
+        host.len = (size_t)(end - host.at);
+    if (host.len >= HTTP1_HOST_NAME)
+        host.len = 0;
+    if (host.len > 0)
+        memcpy(out, host.at, host.len);
+    out[host.len] = '\0';
+}
