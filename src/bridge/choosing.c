@@ -55,6 +55,7 @@ on_client_gone(struct exchange_owner *owner)
 static void
 no_memory(struct exchange *exchange)
 {
+    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
     exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
     exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "out of memory");
 }

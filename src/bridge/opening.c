@@ -252,6 +252,7 @@ open_target(struct opening *opening)
 static void
 no_memory(struct exchange *exchange)
 {
+    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
     exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
     exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
                    "out of memory or descriptors");
