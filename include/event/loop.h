@@ -42,6 +42,8 @@ void loop_deliver(struct loop *loop);
 
 /* Monotonic seconds, as of the beginning of this turn. */
 double loop_now(const struct loop *loop);
+/* The same clock, as of now: for what is over within a turn. */
+double loop_clock(void);
 
 struct log *loop_log(const struct loop *loop);
 unsigned loop_id(const struct loop *loop);

@@ -9,7 +9,9 @@
  *
  * If A answers first, AAAA is given 50 ms more (section 3). At most DIAL_ATTEMPTS_MAX addresses are
  * tried at all. A TCP connection that turns out to be its own peer counts as refused. A unix socket
- * whose backlog is full is tried again until the time is over.
+ * whose backlog is full is tried again until the time is over. The first address is tried at once where
+ * none has to be asked for, and a target on this machine often takes it at once: then the callback comes
+ * at the end of this turn of the loop.
  *
  * Thread:    on the loop's thread.
  * Lifetime:  dial_start() to the callback or dial_cancel(), whichever is first.

@@ -120,8 +120,7 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
     if (result != DIAL_OK)
         limits_leave(&opening->pass); /* before the client knows, who may try again at once */
     if (result == DIAL_OK)
-        metrics_observe(&opening->metrics->connect,
-                        loop_now(opening->context.loop) - opening->began);
+        metrics_observe(&opening->metrics->connect, loop_clock() - opening->began);
     if (result == DIAL_OK && exchange_is_draining(opening->exchange)) {
         endpoint->ops->close(endpoint);
         exchange_set_reason(opening->exchange, METRICS_REFUSED_DRAINING);
@@ -160,7 +159,7 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     opening->context = *context;
     opening->snapshot = snapshot_ref(context->snapshot);
     opening->metrics = snapshot_metrics(opening->snapshot, route, context->loop);
-    opening->began = loop_now(context->loop);
+    opening->began = loop_clock(); /* a target on this machine answers within the turn */
     return opening;
 }
 

@@ -38,8 +38,8 @@ struct loop {
     uint8_t *scratch; /* LOOP_HEADROOM before it belongs to it too */
 };
 
-static double
-monotonic(void)
+double
+loop_clock(void)
 {
     struct timespec now;
 
@@ -63,7 +63,7 @@ static void
 count_turn(struct loop *loop)
 {
     struct metrics_worker *metrics = loop->metrics;
-    double length = monotonic() - loop->now;
+    double length = loop_clock() - loop->now;
 
     metrics_observe(&metrics->turns, length);
     if (length * 1e9 > (double)metrics->turn_max)
@@ -94,7 +94,7 @@ on_check(struct ev_loop *ev, ev_check *watcher, int revents)
     (void)ev;
     (void)revents;
     /* ev_now() is wall-clock time, which may jump. */
-    loop->now = monotonic();
+    loop->now = loop_clock();
     loop->in_turn = true;
 }
 
@@ -149,7 +149,7 @@ loop_new(struct log *log, unsigned id)
     loop->scratch = memory + LOOP_HEADROOM;
     loop->log = log;
     loop->id = id;
-    loop->now = monotonic();
+    loop->now = loop_clock();
     buf_pool_init(&loop->pool, POOL_CEILING);
     start_watchers(loop);
     return loop;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One function, advance(), begins what may begin now. It is called when an answer came, an attempt
- * failed, or the timer `step` ended what held the next attempt back:
+ * One function, advance(), begins what may begin now. It is called at the start, when an answer came,
+ * an attempt failed, or the timer `step` ended what held the next attempt back:
  *
- *      held for   0 s    by dial_start(), which must not call back
- *                 50 ms  when only the IPv4 addresses are known
+ *      held for   50 ms  when only the IPv4 addresses are known
  *                 250 ms when an attempt has begun; its failure ends that
  *                 20 ms  when a unix socket has no room in its backlog
+ *
+ * However it ends, the owner is told at the end of the turn, so that nothing calls back from within
+ * dial_start(). Most dials need one attempt and no name: those take no memory for more.
  */
 #include "net/dial.h"
 
@@ -40,7 +42,6 @@ enum {
     N_FAMILIES,
 };
 
-/* Where to connect; a numeric address or a unix socket takes the first one's place. */
 struct family {
     struct dial *dial;
     struct resolver_query query;
@@ -51,29 +52,45 @@ struct family {
     struct addr addresses[RESOLVER_ADDRESSES_MAX];
 };
 
+/* What a name has to have. */
+struct names {
+    struct family families[N_FAMILIES];
+    unsigned turn; /* the family whose address comes next, if it has one */
+};
+
 struct attempt {
     ev_io io;
     struct dial *dial;
     int fd; /* -1: over */
 };
 
+enum state {
+    DIALLING,
+    OVER,      /* the owner is going to be told */
+    CANCELLED, /* it is not */
+};
+
 struct dial {
     struct loop *loop;
     struct dial_owner *owner;
+    struct names *names; /* NULL: the address was given */
+    struct addr given;   /* len 0: it is no address, or there are names */
     uint16_t port;
+    uint8_t state; /* enum state */
+    bool held;
+    bool backlog_full;
     struct timer deadline;
     struct timer step;
-    bool held;
-    struct family families[N_FAMILIES];
-    unsigned turn; /* the family whose address comes next, if it has one */
-    struct attempt attempts[DIAL_ATTEMPTS_MAX];
     unsigned n_attempts;
     unsigned n_in_flight;
-    unsigned n_tried; /* attempts, and addresses that failed at once */
-    bool backlog_full;
+    unsigned n_tried;         /* attempts, and addresses that failed at once */
+    int connected;            /* the winner's descriptor, -1: none */
+    enum dial_result result;  /* OVER: what to tell */
     enum dial_result failure; /* the last one */
+    const char *why_told;
     char why[80];
     struct loop_deferred deferred;
+    struct attempt attempts[]; /* 1, or DIAL_ATTEMPTS_MAX with names */
 };
 
 static void advance(struct dial *dial);
@@ -81,9 +98,20 @@ static void advance(struct dial *dial);
 /* ---- ending ---- */
 
 static void
-free_later(struct loop_deferred *deferred)
+free_dial(struct dial *dial)
 {
-    free(container_of(deferred, struct dial, deferred));
+    free(dial->names);
+    free(dial);
+}
+
+static void
+at_end_of_turn(struct loop_deferred *deferred)
+{
+    struct dial *dial = container_of(deferred, struct dial, deferred);
+
+    if (dial->state == OVER)
+        dial->owner->call(dial->owner, dial->result, dial->connected, dial->why_told);
+    free_dial(dial);
 }
 
 static void
@@ -97,29 +125,41 @@ end_attempt(struct attempt *attempt)
     attempt->dial->n_in_flight--;
 }
 
+static void
+stop(struct dial *dial, enum state state)
+{
+    dial->state = (uint8_t)state;
+    for (unsigned i = 0; dial->names != NULL && i < N_FAMILIES; i++)
+        resolver_cancel(&dial->names->families[i].query);
+    for (unsigned i = 0; i < dial->n_attempts; i++)
+        end_attempt(&dial->attempts[i]);
+    timer_deinit(&dial->deadline);
+    timer_deinit(&dial->step);
+    loop_defer(dial->loop, &dial->deferred, at_end_of_turn);
+}
+
 void
 dial_cancel(struct dial *dial)
 {
     if (dial == NULL)
         return;
-    for (unsigned i = 0; i < N_FAMILIES; i++)
-        resolver_cancel(&dial->families[i].query);
-    for (unsigned i = 0; i < dial->n_attempts; i++)
-        end_attempt(&dial->attempts[i]);
-    timer_deinit(&dial->deadline);
-    timer_deinit(&dial->step);
-    loop_defer(dial->loop, &dial->deferred, free_later);
+    if (dial->state == DIALLING) {
+        stop(dial, CANCELLED);
+        return;
+    }
+    dial->state = CANCELLED;
+    if (dial->connected >= 0)
+        close(dial->connected);
 }
 
-/* Nobody touches the dial after this. Its memory, and with it `why`, stays to the end of the turn.
- */
+/* why: in the dial, or static. */
 static void
 finish(struct dial *dial, enum dial_result result, int fd, const char *why)
 {
-    struct dial_owner *owner = dial->owner;
-
-    dial_cancel(dial);
-    owner->call(owner, result, fd, why);
+    dial->result = result;
+    dial->connected = fd;
+    dial->why_told = why;
+    stop(dial, OVER);
 }
 
 static void
@@ -152,7 +192,7 @@ give_up(struct dial *dial)
         finish(dial, dial->failure, -1, dial->why);
         return;
     }
-    switch (worse(dial->families[IPV6].result, dial->families[IPV4].result)) {
+    switch (worse(dial->names->families[IPV6].result, dial->names->families[IPV4].result)) {
     case RESOLVER_TIMEOUT:
         finish(dial, DIAL_TIMEOUT, -1, "the name servers did not answer");
         return;
@@ -219,6 +259,26 @@ outcome_of(int fd)
     return is_self_connected(fd, &peer) ? ECONNREFUSED : 0;
 }
 
+/*
+ * connect(), and again if that has only begun: a target on this machine has answered by then, so that
+ * the loop need not be asked to tell, which costs more than the second call. 0 when connected, or an
+ * errno: EINPROGRESS if the loop will tell.
+ */
+static int
+connect_at_once(int fd, const struct addr *addr)
+{
+    const struct sockaddr *to = (const struct sockaddr *)&addr->storage;
+    int error = connect(fd, to, addr->len) == 0 ? 0 : errno;
+
+    if (error == EINPROGRESS)
+        error = connect(fd, to, addr->len) == 0 ? 0 : errno;
+    if (error == EALREADY || error == EINTR)
+        return EINPROGRESS;
+    if (error != 0)
+        return error;
+    return is_self_connected(fd, addr) ? ECONNREFUSED : 0;
+}
+
 static void
 attempt_ready(struct ev_loop *ev, ev_io *io, int events)
 {
@@ -255,7 +315,7 @@ watch(struct dial *dial, int fd)
     ev_io_start(loop_ev(dial->loop), &attempt->io);
 }
 
-/* 0 when it has begun (perhaps even succeeded: the loop will tell), or an errno. */
+/* 0 when it has succeeded, EINPROGRESS when it has begun, or why it failed. */
 static int
 begin_attempt(struct dial *dial, const struct addr *addr)
 {
@@ -267,14 +327,14 @@ begin_attempt(struct dial *dial, const struct addr *addr)
         return errno;
     if (family != AF_UNIX)
         tcp_options_set(fd);
-    if (connect(fd, (const struct sockaddr *)&addr->storage, addr->len) != 0 &&
-        errno != EINPROGRESS) {
-        error = errno;
+    error = connect_at_once(fd, addr);
+    if (error == EINPROGRESS)
+        watch(dial, fd);
+    else if (error == 0)
+        finish(dial, DIAL_OK, fd, "");
+    else
         close(fd);
-        return error;
-    }
-    watch(dial, fd);
-    return 0;
+    return error;
 }
 
 /* ---- what is next ---- */
@@ -297,44 +357,70 @@ step_due(struct timer *timer)
 
 /* The family whose address is to be tried next, NULL if none has one now. */
 static struct family *
-next_family(struct dial *dial)
+next_family(struct names *names)
 {
-    struct family *family = &dial->families[dial->turn];
+    struct family *family = &names->families[names->turn];
 
+    if (family->next == family->n_addresses)
+        family = &names->families[!names->turn];
+    return family->next < family->n_addresses ? family : NULL;
+}
+
+/* The address that is to be tried next, NULL if there is none now. */
+static const struct addr *
+next_address(const struct dial *dial)
+{
+    const struct family *family;
+
+    if (dial->names == NULL)
+        return dial->n_tried == 0 && dial->given.len > 0 ? &dial->given : NULL;
     if (dial->n_tried == DIAL_ATTEMPTS_MAX)
         return NULL;
-    if (family->next == family->n_addresses)
-        family = &dial->families[!dial->turn];
-    return family->next < family->n_addresses ? family : NULL;
+    family = next_family(dial->names);
+    return family != NULL ? &family->addresses[family->next] : NULL;
+}
+
+/* next_address() has been. */
+static void
+count_tried(struct dial *dial)
+{
+    struct family *family;
+
+    dial->n_tried++;
+    if (dial->names == NULL)
+        return;
+    family = next_family(dial->names);
+    family->next++;
+    dial->names->turn = family == &dial->names->families[IPV6] ? IPV4 : IPV6;
 }
 
 static bool
 resolving(const struct dial *dial)
 {
-    return dial->families[IPV6].pending || dial->families[IPV4].pending;
+    const struct names *names = dial->names;
+
+    return names != NULL && (names->families[IPV6].pending || names->families[IPV4].pending);
 }
 
 static void
 advance(struct dial *dial)
 {
-    struct family *family;
     const struct addr *addr;
     int error;
 
     if (dial->held)
         return;
-    while ((family = next_family(dial)) != NULL) {
-        addr = &family->addresses[family->next];
+    while ((addr = next_address(dial)) != NULL) {
         error = begin_attempt(dial, addr);
         dial->backlog_full = error == EAGAIN && addr->storage.ss_family == AF_UNIX;
         if (dial->backlog_full) {
             hold(dial, BACKLOG_DELAY);
             return;
         }
-        family->next++;
-        dial->n_tried++;
-        dial->turn = family == &dial->families[IPV6] ? IPV4 : IPV6;
-        if (error == 0) {
+        count_tried(dial);
+        if (error == 0)
+            return;
+        if (error == EINPROGRESS) {
             hold(dial, ATTEMPT_DELAY);
             return;
         }
@@ -371,7 +457,7 @@ resolved(struct resolver_query *query, enum resolver_result result, const struct
     }
     if (dial->n_in_flight == 0)
         dial->held = false;
-    if (dial->n_tried == 0 && n_addresses > 0 && dial->families[IPV6].pending)
+    if (dial->n_tried == 0 && n_addresses > 0 && dial->names->families[IPV6].pending)
         hold(dial, RESOLUTION_DELAY);
     advance(dial);
 }
@@ -383,35 +469,46 @@ resolve(struct dial *dial, struct resolver *resolver, const char *host)
     static const int numbers[N_FAMILIES] = {[IPV6] = AF_INET6, [IPV4] = AF_INET};
 
     for (unsigned i = 0; i < N_FAMILIES; i++) {
-        struct family *family = &dial->families[i];
+        struct family *family = &dial->names->families[i];
 
+        family->dial = dial;
         family->pending = resolver_ask(resolver, &family->query, host, numbers[i], resolved) == 0;
         if (!family->pending)
             note_text(dial, "the name cannot be asked for");
     }
 }
 
-static void
-find_addresses(struct dial *dial, const struct dial_options *options)
+/* Whether the address is known without asking; one that is none has len 0. */
+static bool
+is_given(const struct dial_options *options, struct addr *given)
 {
-    struct family *first = &dial->families[IPV6];
+    if (options->path == NULL)
+        return addr_from_ip(given, options->host, options->port) == 0;
+    (void)addr_from_path(given, options->path);
+    return true;
+}
 
-    if (options->path != NULL) {
-        first->n_addresses = addr_from_path(&first->addresses[0], options->path) == 0;
-        if (first->n_addresses == 0)
-            note_text(dial, "the socket's path is empty or too long");
-        return;
-    }
-    assert(options->host != NULL);
-    first->n_addresses = addr_from_ip(&first->addresses[0], options->host, options->port) == 0;
-    if (first->n_addresses == 0)
-        resolve(dial, options->resolver, options->host);
+static struct dial *
+make(bool is_name)
+{
+    unsigned n_attempts = is_name ? DIAL_ATTEMPTS_MAX : 1;
+    struct dial *dial = calloc(1, sizeof *dial + n_attempts * sizeof dial->attempts[0]);
+
+    if (dial == NULL || !is_name)
+        return dial;
+    dial->names = calloc(1, sizeof *dial->names);
+    if (dial->names != NULL)
+        return dial;
+    free(dial);
+    return NULL;
 }
 
 struct dial *
 dial_start(const struct dial_options *options, struct dial_owner *owner)
 {
-    struct dial *dial = calloc(1, sizeof *dial);
+    struct addr given;
+    bool is_name = !is_given(options, &given);
+    struct dial *dial = make(is_name);
 
     if (dial == NULL) {
         log_error(loop_log(options->loop), "dial", "out of memory");
@@ -420,12 +517,17 @@ dial_start(const struct dial_options *options, struct dial_owner *owner)
     dial->loop = options->loop;
     dial->owner = owner;
     dial->port = options->port;
-    for (unsigned i = 0; i < N_FAMILIES; i++)
-        dial->families[i].dial = dial;
+    dial->connected = -1;
     timer_init(&dial->deadline, dial->loop, too_late);
     timer_init(&dial->step, dial->loop, step_due);
-    timer_set(&dial->deadline, loop_now(dial->loop) + options->timeout);
-    hold(dial, 0);
-    find_addresses(dial, options);
+    if (is_name)
+        resolve(dial, options->resolver, options->host);
+    else if (given.len == 0)
+        note_text(dial, "the socket's path is empty or too long");
+    else
+        dial->given = given;
+    advance(dial);
+    if (dial->state == DIALLING)
+        timer_set(&dial->deadline, loop_now(dial->loop) + options->timeout);
     return dial;
 }
