@@ -2,8 +2,8 @@
 /*
  * gather -- bytes that came in parts, collected into one piece with room before them.
  *
- *      | GATHER_HEADROOM | the bytes so far |····· room to grow |
- *      ^ memory            ^ gather_data()    ^ + len
+ *      | len, size | GATHER_HEADROOM | the bytes so far |····· room to grow |
+ *      ^ block                         ^ gather_data()    ^ + len
  *
  * An empty one owns nothing. How much may be collected is the caller's care.
  */
@@ -17,18 +17,29 @@ enum {
     GATHER_HEADROOM = 16, /* writable bytes before the data, for a header */
 };
 
-/* All zero is an empty one. */
-struct gather {
-    uint8_t *memory; /* NULL: nothing is owned */
+struct gather_block {
     size_t len;
     size_t size; /* bytes behind the headroom that are allocated */
+    uint8_t headroom[GATHER_HEADROOM];
+    uint8_t data[];
 };
 
-/* The bytes so far; of no use while there are none. */
+/* All zero is an empty one. */
+struct gather {
+    struct gather_block *block; /* NULL: nothing is owned */
+};
+
+static inline size_t
+gather_len(const struct gather *gather)
+{
+    return gather->block != NULL ? gather->block->len : 0;
+}
+
+/* The bytes so far; only if there are any. */
 static inline uint8_t *
 gather_data(const struct gather *gather)
 {
-    return gather->memory + GATHER_HEADROOM;
+    return gather->block->data;
 }
 
 /* Returns 0, or -1 without memory, with nothing taken. */

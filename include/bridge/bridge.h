@@ -45,7 +45,7 @@ struct bridge_options {
     const char *name;         /* of the connection; copied */
     const char *peer;         /* the client's address; copied */
     enum metrics_transport transport;
-    /* Where to, for the access line; copied. */
+    /* Where to, for the access line; copied, but for the text of the route's own target. */
     const char *target_name;
 };
 

@@ -8,11 +8,15 @@
  *        room() ───────────── buffer - target's pending()
  *        ended(why) ───────────────────────────────────────→ finish(why)
  *        gone() ─────── when both are gone, the bridge ends
+ *        due(time) ──── the bridge's one timer ──→ look() of both
  *      and the same from right to left
  *
  * An endpoint reads its socket while room() says that the other side can keep what comes, and stops
  * otherwise; the bridge calls resume() when the other side has drained. Bytes pass through
  * deliver() and send() within one call, in place.
+ *
+ * Deadlines of both share one timer, and most only ever move later: an endpoint tells one that may be
+ * sooner than those it told before; what moved later is found out when its old time comes.
  *
  * Thread:    on the loop's thread.
  * Lifetime:  an endpoint is made by its module and ends itself: after gone() it is freed at the end
@@ -62,6 +66,9 @@ struct endpoint_ops {
     void (*finish)(struct endpoint *endpoint, const struct ending *ending);
     /* Ends now, without events. */
     void (*close)(struct endpoint *endpoint);
+    /* A deadline may have come, of this endpoint or another: does what is due, which may end it.
+     * Returns when to look again, on the clock of loop_now(); 0: no deadline. */
+    double (*look)(struct endpoint *endpoint);
 };
 
 /* What an endpoint tells its bridge. */
@@ -75,6 +82,8 @@ struct endpoint_events {
     void (*ended)(struct endpoint *from, const struct ending *ending);
     /* The endpoint is through with everything, after ended(). Once; it must not be called after. */
     void (*gone)(struct endpoint *from);
+    /* Wants look() at that time or before it; 0: has no wish. */
+    void (*due)(struct endpoint *from, double time);
 };
 
 /* Embedded first in every endpoint. */

@@ -48,8 +48,9 @@ enum liveness_verdict {
     LIVENESS_LOST,       /* no answer to a PING */
 };
 
-/* The client has sent something, or begins to be read. */
-void liveness_heard(struct liveness *liveness, double now);
+/* The client has sent something, or begins to be read. Returns whether a PING was under way: then the
+ * next deadline may be nearer than the one for its answer was. */
+bool liveness_heard(struct liveness *liveness, double now);
 
 /* Its socket has taken bytes. */
 void liveness_progress(struct liveness *liveness, double now);

@@ -62,6 +62,8 @@ void stream_close(struct stream *stream);
 /* Ends it without closing: returns the descriptor of a plain stream on which nothing waits. */
 int stream_detach(struct stream *stream);
 
+struct loop *stream_loop(const struct stream *stream);
+
 /* Another owner, e.g. when a request becomes a WebSocket. */
 void stream_set_owner(struct stream *stream, struct stream_owner *owner);
 

@@ -22,16 +22,17 @@ enum fin_state {
 };
 
 struct stream {
-    ev_io io;
-    struct loop *loop;
+    ev_io io; /* its data is the loop */
     struct stream_owner *owner;
     SSL *ssl;
-    struct buf out;
+    union {
+        struct buf out;
+        struct loop_deferred free_later; /* closed: nothing waits any more */
+    };
     double stalled_since; /* when the socket last took anything while something waited; 0: nothing
                              waits */
     size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
     char *why;          /* allocated with the first failure */
-    struct loop_deferred free_later;
     uint8_t fin;        /* enum fin_state */
     uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
     uint8_t write_want; /* the same for writing, but for WRITE */

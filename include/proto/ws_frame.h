@@ -9,9 +9,11 @@
  * any length to 2^63-1 and are never collected.
  *
  * Thread:    any.
- * Ownership: chunks point into the caller's input.
- * Errors:    WS_STOP_ERROR with a close code (1002, 1007, 1009) and a sentence; the decoder is
- *            spent then.
+ * Ownership: chunks point into the caller's input, and the payload of a control frame that a read
+ *            cut into the decoder.
+ * Memory:    none, but for a control frame that a read cut, until the next one begins.
+ * Errors:    WS_STOP_ERROR with a close code (1002, 1007, 1009; 1011 without memory) and a sentence;
+ *            the decoder is spent then.
  */
 #ifndef CULVERT_PROTO_WS_FRAME_H
 #define CULVERT_PROTO_WS_FRAME_H
@@ -59,8 +61,9 @@ struct ws_decoder {
     uint8_t control_len;    /* bytes in control */
     struct utf8 utf8;       /* of the current text message */
     uint8_t key[4];
-    uint8_t header[WS_HEADER_MAX];   /* a header that a read cut */
-    uint8_t control[WS_CONTROL_MAX]; /* a control payload */
+    uint8_t header[WS_HEADER_MAX]; /* a header that a read cut */
+    uint8_t *control; /* the payload of a control frame that a read cut, WS_CONTROL_MAX bytes; NULL:
+                         none was */
 };
 
 enum ws_stop {
@@ -68,7 +71,7 @@ enum ws_stop {
     WS_STOP_MESSAGE, /* per_message: the chunk ends a message (perhaps with no bytes) */
     WS_STOP_TYPE, /* the next message's type differs from the chunk's: text and binary never share a
                      chunk */
-    WS_STOP_CONTROL, /* a control frame: .opcode, decoder->control, decoder->control_len */
+    WS_STOP_CONTROL, /* a control frame: .opcode, .control, .control_len */
     WS_STOP_ERROR,   /* .code, .why */
 };
 
@@ -80,12 +83,15 @@ struct ws_chunk {
     enum ws_opcode type; /* WS_TEXT or WS_BINARY, meaningful if len > 0 or at WS_STOP_MESSAGE */
     enum ws_stop stop;
     enum ws_opcode opcode;
+    const uint8_t *control; /* its payload, unmasked, never NULL; until the next ws_decode() */
+    uint8_t control_len;
     uint16_t code;
     const char *why;
 };
 
 void ws_decoder_init(struct ws_decoder *decoder, enum ws_role role, uint64_t message_max,
                      bool per_message);
+void ws_decoder_deinit(struct ws_decoder *decoder);
 
 /*
  * Decodes from in, up to the first stop; returns how many bytes were consumed (all at

@@ -11,36 +11,40 @@ enum {
 static int
 grow(struct gather *gather, size_t needed)
 {
-    size_t size = gather->size * 2 > SIZE_MIN ? gather->size * 2 : SIZE_MIN;
-    uint8_t *memory;
+    struct gather_block *block = gather->block;
+    size_t size = block != NULL && block->size * 2 > SIZE_MIN ? block->size * 2 : SIZE_MIN;
 
     if (size < needed)
         size = needed;
-    memory = realloc(gather->memory, GATHER_HEADROOM + size);
-    if (memory == NULL)
+    block = realloc(block, sizeof *block + size);
+    if (block == NULL)
         return -1;
-    gather->memory = memory;
-    gather->size = size;
+    if (gather->block == NULL)
+        block->len = 0;
+    block->size = size;
+    gather->block = block;
     return 0;
 }
 
 int
 gather_add(struct gather *gather, const void *bytes, size_t len)
 {
+    size_t had = gather_len(gather);
+
     if (len == 0)
         return 0;
-    if (len > SIZE_MAX / 4 - gather->len)
+    if (len > SIZE_MAX / 4 - had)
         return -1;
-    if (gather->len + len > gather->size && grow(gather, gather->len + len) != 0)
+    if ((gather->block == NULL || had + len > gather->block->size) && grow(gather, had + len) != 0)
         return -1;
-    memcpy(gather_data(gather) + gather->len, bytes, len);
-    gather->len += len;
+    memcpy(gather->block->data + had, bytes, len);
+    gather->block->len += len;
     return 0;
 }
 
 void
 gather_clear(struct gather *gather)
 {
-    free(gather->memory);
-    memset(gather, 0, sizeof *gather);
+    free(gather->block);
+    gather->block = NULL;
 }

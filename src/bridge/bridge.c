@@ -30,30 +30,34 @@ enum side {
     TARGET,
 };
 
+/* In front what every chunk of bytes looks at: one line of the cache. */
 struct bridge {
     struct endpoint *ends[2];
     uint64_t bytes[2]; /* delivered by that side */
-    bool ended[2];     /* delivers nothing more */
+    struct loop *loop;
+    const struct conf_route *route;
+    double active; /* when a byte last passed */
     bool gone[2];
     bool finished[2]; /* has been told that nothing more comes: send it nothing */
+    bool ended[2];    /* delivers nothing more */
     bool over;
     bool leaving; /* in its set's list of that name */
+
+    struct timer timer; /* of both ends' deadlines and idle_timeout */
     double began;
-    double active; /* when a byte last passed */
-    struct loop *loop;
     struct snapshot *snapshot;
-    const struct conf_route *route;
     struct bridge_set *set;
     struct limits_pass pass;
-    struct list link;
-    struct timer idle;
-    enum ender ended_by;
+    union {
+        struct list link;
+        struct loop_deferred free_later; /* over */
+    };
+    char *reason;            /* allocated; NULL: none */
+    const char *target_name; /* the route's, or behind peer */
     uint16_t code;
-    char *reason; /* allocated; NULL: none */
-    enum metrics_transport transport;
-    struct loop_deferred free_later;
-    char *peer; /* both behind name, in one allocation */
-    char *target_name;
+    uint8_t ended_by;  /* enum ender */
+    uint8_t transport; /* enum metrics_transport */
+    uint16_t peer_at;  /* where the client's address begins in name, behind the connection's */
     char name[];
 };
 
@@ -77,7 +81,7 @@ log_access(const struct bridge *bridge)
     static const char *const enders[] = {"client", "target", "culvert"};
     struct log_field fields[] = {
         {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
-        {.name = "client", .type = LOG_TEXT, .text = bridge->peer},
+        {.name = "client", .type = LOG_TEXT, .text = bridge->name + bridge->peer_at},
         {.name = "target", .type = LOG_TEXT, .text = bridge->target_name},
         {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
         {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
@@ -90,7 +94,8 @@ log_access(const struct bridge *bridge)
     };
 
     log_event(loop_log(bridge->loop), "access", bridge->name,
-              metrics_transport_name(bridge->transport), fields, sizeof fields / sizeof *fields);
+              metrics_transport_name((enum metrics_transport)bridge->transport), fields,
+              sizeof fields / sizeof *fields);
 }
 
 _Static_assert((int)ENDER_CLIENT == METRICS_BY_CLIENT && (int)ENDER_TARGET == METRICS_BY_TARGET &&
@@ -125,7 +130,7 @@ end(struct bridge *bridge)
     if (bridge->snapshot->conf->log_access)
         log_access(bridge);
     count_end(bridge);
-    timer_deinit(&bridge->idle);
+    timer_deinit(&bridge->timer);
     list_remove(&bridge->link);
     bridge->set->n_members--;
     bridge->set->n_leaving -= bridge->leaving;
@@ -140,7 +145,7 @@ note_ending(struct bridge *bridge, const struct ending *ending)
 {
     if (bridge->code != 0 && (bridge->code != 1000 || ending->by != ENDER_CULVERT))
         return;
-    bridge->ended_by = ending->by;
+    bridge->ended_by = (uint8_t)ending->by;
     bridge->code = ending->code;
     free(bridge->reason);
     bridge->reason = ending->reason[0] != '\0' ? strdup(ending->reason) : NULL;
@@ -234,7 +239,7 @@ on_drained(struct endpoint *from)
     other(bridge, side)->ops->resume(other(bridge, side));
 }
 
-/* ---- idle_timeout ---- */
+/* ---- deadlines ---- */
 
 /* Bytes on their way to who takes them slowly: nothing passes here meanwhile, but nobody is
  * idle. */
@@ -249,21 +254,51 @@ something_waits(const struct bridge *bridge)
     return false;
 }
 
-static void
-on_idle(struct timer *timer)
+/* Returns when to look again, 0: never. */
+static double
+look_idle(struct bridge *bridge)
 {
-    struct bridge *bridge = container_of(timer, struct bridge, idle);
     struct ending ending = {ENDER_CULVERT, 1008, "idle timeout"};
     double due;
 
+    if (bridge->route->idle_timeout == 0 || bridge->finished[CLIENT] || bridge->gone[CLIENT])
+        return 0;
     if (something_waits(bridge))
         bridge->active = loop_now(bridge->loop);
     due = bridge->active + bridge->route->idle_timeout;
-    if (due > loop_now(bridge->loop) + 0.001) {
-        timer_set(timer, due);
-        return;
-    }
+    if (due > loop_now(bridge->loop) + 0.001)
+        return due;
     end_politely(bridge, &ending);
+    return 0;
+}
+
+static void
+note_due(struct bridge *bridge, double due)
+{
+    if (due != 0 && (bridge->timer.due == 0 || due < bridge->timer.due))
+        timer_set(&bridge->timer, due);
+}
+
+static void
+on_due(struct endpoint *from, double due)
+{
+    note_due(from->bridge, due);
+}
+
+/* What one of them does may tell new deadlines of the other, so each is noted as it comes. */
+static void
+on_timer(struct timer *timer)
+{
+    struct bridge *bridge = container_of(timer, struct bridge, timer);
+    unsigned i;
+
+    for (i = 0; i < 2; i++) {
+        if (!bridge->gone[i])
+            note_due(bridge, bridge->ends[i]->ops->look(bridge->ends[i]));
+        if (bridge->over)
+            return;
+    }
+    note_due(bridge, look_idle(bridge));
 }
 
 /* ---- from outside ---- */
@@ -281,23 +316,26 @@ make(const struct bridge_options *options)
 {
     size_t name_size = strlen(options->name) + 1;
     size_t peer_size = strlen(options->peer) + 1;
-    size_t target_size = strlen(options->target_name) + 1;
-    struct bridge *bridge = calloc(1, sizeof *bridge + name_size + peer_size + target_size);
+    bool lasts = options->target_name == options->route->target.text; /* as long as the route */
+    size_t target_size = lasts ? 0 : strlen(options->target_name) + 1;
+    size_t size = offsetof(struct bridge, name) + name_size + peer_size + target_size;
+    struct bridge *bridge = calloc(1, size > sizeof *bridge ? size : sizeof *bridge);
+    char *at;
 
     if (bridge == NULL)
         return NULL;
-    memcpy(bridge->name, options->name, name_size);
-    bridge->peer = bridge->name + name_size;
-    memcpy(bridge->peer, options->peer, peer_size);
-    bridge->target_name = bridge->peer + peer_size;
-    memcpy(bridge->target_name, options->target_name, target_size);
+    at = mempcpy(bridge->name, options->name, name_size);
+    bridge->peer_at = (uint16_t)name_size;
+    at = mempcpy(at, options->peer, peer_size);
+    bridge->target_name = lasts ? options->target_name : at;
+    memcpy(at, options->target_name, target_size);
     bridge->ends[CLIENT] = options->client;
     bridge->ends[TARGET] = options->target;
     bridge->loop = options->loop;
     bridge->set = options->set;
     bridge->route = options->route;
     bridge->snapshot = snapshot_ref(options->snapshot);
-    bridge->transport = options->transport;
+    bridge->transport = (uint8_t)options->transport;
     bridge->began = bridge->active = loop_now(options->loop);
     bridge->pass = *options->pass;
     *options->pass = (struct limits_pass){NULL, NULL};
@@ -307,8 +345,8 @@ make(const struct bridge_options *options)
 int
 bridge_start(const struct bridge_options *options)
 {
-    static const struct endpoint_events events = {on_deliver, on_room, on_drained, on_ended,
-                                                  on_gone};
+    static const struct endpoint_events events = {on_deliver, on_room, on_drained,
+                                                  on_ended,   on_gone, on_due};
     struct bridge *bridge = make(options);
     struct metrics_route *metrics;
     unsigned i;
@@ -325,9 +363,9 @@ bridge_start(const struct bridge_options *options)
     }
     list_add(&bridge->set->members, &bridge->link);
     bridge->set->n_members++;
-    timer_init(&bridge->idle, bridge->loop, on_idle);
+    timer_init(&bridge->timer, bridge->loop, on_timer);
     if (bridge->route->idle_timeout > 0)
-        timer_set(&bridge->idle, bridge->active + bridge->route->idle_timeout);
+        note_due(bridge, bridge->active + bridge->route->idle_timeout);
     bridge->ends[CLIENT]->ops->resume(bridge->ends[CLIENT]);
     if (!bridge->gone[TARGET])
         bridge->ends[TARGET]->ops->resume(bridge->ends[TARGET]);

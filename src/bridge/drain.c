@@ -11,7 +11,7 @@
 static void
 tell_next(struct drain *drain)
 {
-    double now = loop_now(drain->timer.loop);
+    double now = loop_now(timer_loop(&drain->timer));
     size_t left;
 
     while ((left = bridge_drain_next(drain->set, 1001, "server is stopping")) > 0) {
@@ -47,7 +47,7 @@ drain_deinit(struct drain *drain)
 void
 drain_start(struct drain *drain, double seconds)
 {
-    drain->due = loop_now(drain->timer.loop);
+    drain->due = loop_now(timer_loop(&drain->timer));
     drain->until = drain->due + seconds;
     tell_next(drain);
 }

@@ -21,7 +21,7 @@ on_tell(struct timer *timer)
 {
     struct half_open *half_open = container_of(timer, struct half_open, tell);
 
-    log_info(loop_log(timer->loop), "http",
+    log_info(loop_log(timer_loop(timer)), "http",
              "%" PRIu64 " half-open clients closed, the longest waiting first: %s",
              half_open->n_evicted - half_open->n_told, half_open->why);
     half_open->n_told = half_open->n_evicted;
@@ -31,7 +31,7 @@ static void
 note_eviction(struct half_open *half_open, const char *why)
 {
     if (half_open->n_evicted == half_open->n_told)
-        timer_set(&half_open->tell, loop_now(half_open->tell.loop) + TELL_AFTER);
+        timer_set(&half_open->tell, loop_now(timer_loop(&half_open->tell)) + TELL_AFTER);
     half_open->n_evicted++;
     half_open->why = why;
 }

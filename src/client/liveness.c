@@ -2,13 +2,8 @@
 #include "client/liveness.h"
 
 #include "conf/conf.h"
+#include "event/timer.h"
 #include "net/stream.h"
-
-static double
-sooner(double a, double b)
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
-}
 
 static bool
 passed(const struct liveness_view *view, double due)
@@ -35,11 +30,14 @@ message_due(const struct liveness *liveness, const struct liveness_view *view)
     return liveness->message + view->route->message_timeout;
 }
 
-void
+bool
 liveness_heard(struct liveness *liveness, double now)
 {
+    bool pinged = liveness->pinged != 0;
+
     liveness->heard = now;
     liveness->pinged = 0;
+    return pinged;
 }
 
 void
@@ -69,10 +67,10 @@ liveness_ponged(struct liveness *liveness, double now)
 double
 liveness_due(const struct liveness *liveness, const struct liveness_view *view)
 {
-    double due = sooner(heartbeat_due(liveness, view), message_due(liveness, view));
+    double due = timer_sooner(heartbeat_due(liveness, view), message_due(liveness, view));
 
-    due = sooner(due, stream_write_due(view->stream, view->route->write_timeout));
-    return sooner(due, liveness->close_by);
+    due = timer_sooner(due, stream_write_due(view->stream, view->route->write_timeout));
+    return timer_sooner(due, liveness->close_by);
 }
 
 static enum liveness_verdict

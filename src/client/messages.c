@@ -79,7 +79,7 @@ messages_from_client(struct messages *messages, const struct ws_chunk *chunk, ui
     *len = chunk->len;
     if (!messages_are_whole(messages->route))
         return chunk->len > 0;
-    if (!complete || messages->kept.len > 0) {
+    if (!complete || gather_len(&messages->kept) > 0) {
         if (gather_add(&messages->kept, chunk->data, chunk->len) != 0) {
             *fault = (struct messages_fault){1011, "out of memory"};
             return false;
@@ -87,7 +87,7 @@ messages_from_client(struct messages *messages, const struct ws_chunk *chunk, ui
         if (!complete)
             return false;
         *data = gather_data(&messages->kept);
-        *len = messages->kept.len;
+        *len = gather_len(&messages->kept);
     }
     decode(messages, chunk->type, *data, len, fault);
     if (messages->route->framing == CONF_FRAMING_LENGTH16 && *len > UINT16_MAX)

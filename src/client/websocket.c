@@ -15,7 +15,6 @@
 #include "client/ws_control.h"
 #include "conf/conf.h"
 #include "event/loop.h"
-#include "event/timer.h"
 #include "net/linger.h"
 #include "net/stream.h"
 #include "proto/ws_frame.h"
@@ -32,18 +31,20 @@ struct websocket {
     struct stream_owner owner;
     struct stream *stream;
     struct loop *loop;
-    const struct conf_route *route;
     struct linger_set *lingers;
-    struct timer timer;
     struct ws_decoder decoder;
     struct messages messages;
     struct liveness liveness;
     struct ws_pong *pong; /* the one that waits for the socket */
-    char *early;          /* what came before the 101 */
-    size_t early_len;
-    size_t early_at;
-    struct loop_deferred free_later;
-    enum state state;
+    union {
+        struct {
+            char *early; /* what came before the 101 */
+            uint32_t early_len;
+            uint32_t early_at;
+        };
+        struct loop_deferred free_later; /* released */
+    };
+    uint8_t state; /* enum state */
     bool reading;
     bool client_ended; /* its FIN came before the 101 */
 };
@@ -62,7 +63,7 @@ free_websocket(struct loop_deferred *deferred)
     struct websocket *ws = container_of(deferred, struct websocket, free_later);
 
     messages_deinit(&ws->messages);
-    free(ws->early);
+    ws_decoder_deinit(&ws->decoder);
     free(ws->pong);
     free(ws);
 }
@@ -71,9 +72,9 @@ static void
 release(struct websocket *ws)
 {
     ws->state = OVER;
-    timer_deinit(&ws->timer);
     stream_close(ws->stream);
     ws->stream = NULL;
+    free(ws->early);
     loop_defer(ws->loop, &ws->free_later, free_websocket);
 }
 
@@ -90,7 +91,8 @@ end(struct websocket *ws, const struct ending *ending)
     if (ending->code == WS_CODE_LOST)
         stream_close(stream);
     else
-        linger_start(ws->lingers, stream, ws->route->write_timeout, ws->route->close_timeout);
+        linger_start(ws->lingers, stream, ws->messages.route->write_timeout,
+                     ws->messages.route->close_timeout);
     endpoint->events->ended(endpoint, ending);
     endpoint->events->gone(endpoint);
 }
@@ -116,7 +118,7 @@ static struct liveness_view
 view(const struct websocket *ws)
 {
     return (struct liveness_view){
-        .route = ws->route,
+        .route = ws->messages.route,
         .stream = ws->stream,
         .now = loop_now(ws->loop),
         .open = ws->state == OPEN,
@@ -125,33 +127,37 @@ view(const struct websocket *ws)
     };
 }
 
+/* After what may have brought one nearer. */
 static void
-arm(struct websocket *ws)
+tell_due(struct websocket *ws)
 {
     struct liveness_view now = view(ws);
 
-    timer_set(&ws->timer, liveness_due(&ws->liveness, &now));
+    ws->endpoint.events->due(&ws->endpoint, liveness_due(&ws->liveness, &now));
 }
 
-static void
-on_timer(struct timer *timer)
+static double
+op_look(struct endpoint *endpoint)
 {
-    struct websocket *ws = container_of(timer, struct websocket, timer);
-    struct liveness_view now = view(ws);
+    struct websocket *ws = from_endpoint(endpoint);
+    struct liveness_view now;
 
+    if (ws->state == OVER)
+        return 0;
+    now = view(ws);
     switch (liveness_look(&ws->liveness, &now)) {
     case LIVENESS_STALLED:
         fail(ws, 1013, "client takes no data");
-        return;
+        return 0;
     case LIVENESS_NO_CLOSE:
         end_lost(ws, ENDER_CLIENT, "no answer to Close");
-        return;
+        return 0;
     case LIVENESS_UNFINISHED:
         fail(ws, 1008, "unfinished message");
-        return;
+        return 0;
     case LIVENESS_LOST:
         end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
-        return;
+        return 0;
     case LIVENESS_PING:
         ws_control_ping(ws->stream);
         liveness_pinged(&ws->liveness, &now);
@@ -160,20 +166,19 @@ on_timer(struct timer *timer)
     case LIVENESS_FINE:
         break;
     }
-    arm(ws);
+    return liveness_due(&ws->liveness, &now);
 }
 
 /* ---- from the client ---- */
 
 static void
-client_close(struct websocket *ws)
+client_close(struct websocket *ws, const struct ws_chunk *chunk)
 {
     char reason[WS_CONTROL_MAX + 1];
     const char *text;
     size_t len;
     uint16_t code;
-    uint16_t fault =
-        ws_close_parse(ws->decoder.control, ws->decoder.control_len, &code, &text, &len);
+    uint16_t fault = ws_close_parse(chunk->control, chunk->control_len, &code, &text, &len);
 
     if (fault != 0) {
         fail(ws, fault, fault == 1007 ? "close reason is not UTF-8" : "invalid close code");
@@ -201,11 +206,11 @@ control(struct websocket *ws, const struct ws_chunk *chunk)
 {
     switch (chunk->opcode) {
     case WS_CLOSE:
-        client_close(ws);
+        client_close(ws, chunk);
         break;
     case WS_PING:
         if (ws->state == OPEN)
-            ws_control_pong(ws->stream, &ws->pong, ws->decoder.control, ws->decoder.control_len);
+            ws_control_pong(ws->stream, &ws->pong, chunk->control, chunk->control_len);
         break;
     default:
         client_pong(ws);
@@ -246,9 +251,9 @@ static void
 decode(struct websocket *ws, uint8_t *data, size_t len)
 {
     uint64_t before = ws->decoder.in_message ? ws->decoder.left : UINT64_MAX;
+    bool pinged = liveness_heard(&ws->liveness, loop_now(ws->loop));
     struct ws_chunk chunk;
 
-    liveness_heard(&ws->liveness, loop_now(ws->loop));
     while (len > 0 && ws->state != OVER) {
         size_t used = ws_decode(&ws->decoder, data, len, &chunk);
 
@@ -270,7 +275,8 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
         return;
     if (has_begun_message(ws, before))
         ws->liveness.message = loop_now(ws->loop);
-    arm(ws);
+    if (pinged || ws->decoder.in_message)
+        tell_due(ws);
 }
 
 static void
@@ -278,7 +284,6 @@ pause_reading(struct websocket *ws)
 {
     ws->reading = false;
     stream_want_read(ws->stream, false);
-    arm(ws);
 }
 
 static void
@@ -334,7 +339,7 @@ static void
 await_close(struct websocket *ws)
 {
     if (ws->liveness.close_by == 0 && stream_pending(ws->stream) == 0)
-        ws->liveness.close_by = loop_now(ws->loop) + ws->route->close_timeout;
+        ws->liveness.close_by = loop_now(ws->loop) + ws->messages.route->close_timeout;
 }
 
 static void
@@ -351,7 +356,7 @@ on_progress(struct stream_owner *owner)
         ws_control_progress(ws->stream, &ws->pong);
     else
         await_close(ws);
-    arm(ws);
+    tell_due(ws);
     ws->endpoint.events->drained(&ws->endpoint);
 }
 
@@ -372,7 +377,7 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
     if (fault.code != 0)
         fail(ws, fault.code, fault.why);
     else if (was_empty && stream_pending(ws->stream) > 0)
-        arm(ws);
+        tell_due(ws);
 }
 
 static size_t
@@ -401,7 +406,7 @@ op_resume(struct endpoint *endpoint)
     }
     liveness_heard(&ws->liveness, loop_now(ws->loop));
     ws->liveness.message = loop_now(ws->loop);
-    arm(ws);
+    tell_due(ws);
     stream_want_read(ws->stream, true);
 }
 
@@ -422,7 +427,7 @@ op_finish(struct endpoint *endpoint, const struct ending *ending)
     ws->state = CLOSING;
     ws_control_close(ws->stream, ending->code, ending->reason);
     await_close(ws);
-    arm(ws);
+    tell_due(ws);
 }
 
 static void
@@ -439,7 +444,8 @@ op_close(struct endpoint *endpoint)
 struct endpoint *
 websocket_open(const struct websocket_options *options)
 {
-    static const struct endpoint_ops ops = {op_send, op_pending, op_resume, op_finish, op_close};
+    static const struct endpoint_ops ops = {op_send,   op_pending, op_resume,
+                                            op_finish, op_close,   op_look};
     static const struct stream_events events = {on_readable, on_progress};
     struct websocket *ws = calloc(1, sizeof *ws);
     struct exchange_taken taken;
@@ -455,21 +461,19 @@ websocket_open(const struct websocket_options *options)
     ws->endpoint.ops = &ops;
     ws->owner.events = &events;
     ws->loop = exchange_loop(options->exchange);
-    ws->route = options->route;
     ws->lingers = options->lingers;
-    whole = messages_are_whole(ws->route);
-    ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? ws->route->message_max : 0, whole);
-    messages_init(&ws->messages, ws->route, options->metrics);
-    timer_init(&ws->timer, ws->loop, on_timer);
+    whole = messages_are_whole(options->route);
+    ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? options->route->message_max : 0, whole);
+    messages_init(&ws->messages, options->route, options->metrics);
     exchange_take(options->exchange, &ws->owner, &taken);
     ws->stream = taken.stream;
     ws->early = taken.early;
-    ws->early_len = taken.early_len;
+    ws->early_len = (uint32_t)taken.early_len; /* HTTP_HELD_MAX at most */
     ws->client_ended = taken.ended;
     len = ws_handshake_answer(options->handshake, answer, sizeof answer);
     assert(len > 0);
-    if (ws->route->heartbeat == 0)
-        stream_set_user_timeout(ws->stream, ws->route->write_timeout);
+    if (ws->messages.route->heartbeat == 0)
+        stream_set_user_timeout(ws->stream, ws->messages.route->write_timeout);
     stream_write(ws->stream, answer, len);
     return &ws->endpoint;
 }

@@ -36,7 +36,7 @@ something_to_send(const struct stream *stream)
 static void
 watch(struct stream *stream)
 {
-    struct ev_loop *ev = loop_ev(stream->loop);
+    struct ev_loop *ev = loop_ev(stream_loop(stream));
     int events = 0;
 
     if (stream->want_read && !stream->read_over)
@@ -58,7 +58,7 @@ wake_for_decrypted(struct stream *stream)
 {
     if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
         SSL_pending(stream->ssl) > 0)
-        ev_feed_event(loop_ev(stream->loop), &stream->io, EV_READ);
+        ev_feed_event(loop_ev(stream_loop(stream)), &stream->io, EV_READ);
 }
 
 /* ---- failures ---- */
@@ -89,7 +89,7 @@ sending_broke(struct stream *stream, int error)
     remember_why(stream, error);
     stream->write_over = true;
     stream->stalled_since = 0;
-    buf_clear(&stream->out, loop_pool(stream->loop));
+    buf_clear(&stream->out, loop_pool(stream_loop(stream)));
 }
 
 /* ---- writing ---- */
@@ -163,7 +163,7 @@ send_fin(struct stream *stream)
 static void
 note_progress(struct stream *stream)
 {
-    stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream->loop) : 0;
+    stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream_loop(stream)) : 0;
     stream->stalled_out = 0;
 }
 
@@ -181,7 +181,7 @@ flush(struct stream *stream)
             return true;
         if (n == 0)
             return moved;
-        buf_consume(&stream->out, loop_pool(stream->loop), (size_t)n);
+        buf_consume(&stream->out, loop_pool(stream_loop(stream)), (size_t)n);
         moved = true;
         note_progress(stream);
     }
@@ -216,7 +216,7 @@ stream_write(struct stream *stream, const void *data, size_t len)
     if (len == 0)
         return 0;
     was_empty = buf_len(&stream->out) == 0;
-    if (buf_append(&stream->out, loop_pool(stream->loop), at, len) != 0) {
+    if (buf_append(&stream->out, loop_pool(stream_loop(stream)), at, len) != 0) {
         sending_broke(stream, ENOMEM);
         return -1;
     }
@@ -401,7 +401,7 @@ stream_open(struct loop *loop, int fd, SSL *ssl, struct stream_owner *owner)
         return NULL;
     }
     ev_io_init(&stream->io, on_io, fd, 0);
-    stream->loop = loop;
+    stream->io.data = loop;
     stream->owner = owner;
     stream->ssl = ssl;
     loop_count_socket(loop, 1);
@@ -423,12 +423,12 @@ release(struct stream *stream)
 {
     stream->closed = true;
     stream->want_read = false;
-    ev_io_stop(loop_ev(stream->loop), &stream->io);
-    buf_clear(&stream->out, loop_pool(stream->loop));
+    ev_io_stop(loop_ev(stream_loop(stream)), &stream->io);
+    buf_clear(&stream->out, loop_pool(stream_loop(stream)));
     tls_free(stream->ssl);
     stream->ssl = NULL;
-    loop_count_socket(stream->loop, -1);
-    loop_defer(stream->loop, &stream->free_later, free_stream);
+    loop_count_socket(stream_loop(stream), -1);
+    loop_defer(stream_loop(stream), &stream->free_later, free_stream);
 }
 
 void
@@ -446,6 +446,12 @@ stream_detach(struct stream *stream)
     assert(stream->ssl == NULL && buf_len(&stream->out) == 0 && !stream->closed);
     release(stream);
     return stream->io.fd;
+}
+
+struct loop *
+stream_loop(const struct stream *stream)
+{
+    return stream->io.data;
 }
 
 void

@@ -34,7 +34,7 @@ stream_takes_nothing(struct stream *stream, double timeout)
     double due = stream_write_due(stream, timeout);
     size_t out;
 
-    if (due == 0 || loop_now(stream->loop) + 0.001 < due)
+    if (due == 0 || loop_now(stream_loop(stream)) + 0.001 < due)
         return false;
     out = stream_unacknowledged(stream);
     if (stream->stalled_out == 0) {
@@ -43,7 +43,7 @@ stream_takes_nothing(struct stream *stream, double timeout)
     }
     if (out >= stream->stalled_out)
         return true;
-    stream->stalled_since = loop_now(stream->loop);
+    stream->stalled_since = loop_now(stream_loop(stream));
     stream->stalled_out = out;
     return false;
 }

@@ -7,6 +7,7 @@
  * Unmasking writes every byte anyhow, so the move costs nothing. Encoding is in ws_encode.c.
  */
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/mask.h"
@@ -95,6 +96,15 @@ read_length(const uint8_t *at, uint64_t *len, struct ws_chunk *chunk)
     return *len > UINT16_MAX || fail(chunk, 1002, "length not in its shortest form");
 }
 
+static inline void
+forget_control(struct ws_decoder *decoder)
+{
+    if (decoder->control == NULL)
+        return;
+    free(decoder->control);
+    decoder->control = NULL;
+}
+
 /* Counts a data frame into its message; false if the message gets too long. */
 static inline bool
 add_to_message(struct ws_decoder *decoder, uint8_t opcode, uint64_t len, struct ws_chunk *chunk)
@@ -129,6 +139,7 @@ read_header(struct ws_decoder *decoder, const uint8_t *at, size_t avail, struct 
     opcode = at[0] & 0x0f;
     if (opcode & CONTROL_BIT) {
         decoder->control_len = 0;
+        forget_control(decoder);
     } else {
         if (chunk->len > 0 && opcode != WS_CONTINUATION && opcode != chunk->type) {
             chunk->stop = WS_STOP_TYPE;
@@ -210,6 +221,27 @@ take_data(struct ws_decoder *decoder, uint8_t *at, size_t len, struct ws_chunk *
     chunk->len += len;
 }
 
+/* Most control frames lie wholly in the input, and stay there. */
+static __attribute__((noinline)) void
+take_control(struct ws_decoder *decoder, uint8_t *at, size_t len, struct ws_chunk *chunk)
+{
+    if (len == decoder->left && decoder->control == NULL) {
+        unmask(decoder, at, at, len);
+        chunk->control = at;
+        decoder->control_len = (uint8_t)len;
+        return;
+    }
+    if (decoder->control == NULL)
+        decoder->control = malloc(WS_CONTROL_MAX);
+    if (decoder->control == NULL) {
+        fail(chunk, 1011, "out of memory");
+        return;
+    }
+    unmask(decoder, decoder->control + decoder->control_len, at, len);
+    decoder->control_len += len;
+    chunk->control = decoder->control;
+}
+
 /* Takes what there is of the current frame's payload. Returns how many bytes that was. */
 static inline size_t
 take_payload(struct ws_decoder *decoder, uint8_t *at, size_t avail, struct ws_chunk *chunk)
@@ -219,8 +251,7 @@ take_payload(struct ws_decoder *decoder, uint8_t *at, size_t avail, struct ws_ch
     if (len == 0)
         return 0;
     if (decoder->opcode & CONTROL_BIT) {
-        unmask(decoder, decoder->control + decoder->control_len, at, len);
-        decoder->control_len += len;
+        take_control(decoder, at, len, chunk);
     } else {
         take_data(decoder, at, len, chunk);
     }
@@ -236,6 +267,7 @@ end_frame(struct ws_decoder *decoder, struct ws_chunk *chunk)
     if (decoder->opcode & CONTROL_BIT) {
         chunk->stop = WS_STOP_CONTROL;
         chunk->opcode = decoder->opcode;
+        chunk->control_len = decoder->control_len;
         return;
     }
     if (!decoder->fin)
@@ -334,12 +366,18 @@ ws_decoder_init(struct ws_decoder *decoder, enum ws_role role, uint64_t message_
     decoder->per_message = per_message;
 }
 
+void
+ws_decoder_deinit(struct ws_decoder *decoder)
+{
+    forget_control(decoder);
+}
+
 size_t
 ws_decode(struct ws_decoder *decoder, uint8_t *in, size_t len, struct ws_chunk *chunk)
 {
     uint8_t *at = in, *end = in + len;
 
-    *chunk = (struct ws_chunk){.data = in, .type = decoder->message_opcode};
+    *chunk = (struct ws_chunk){.data = in, .type = decoder->message_opcode, .control = in};
     while (at < end) {
         if (messages_may_be_whole(decoder)) {
             at += take_whole_messages(decoder, at, end - at, chunk);

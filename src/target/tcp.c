@@ -17,10 +17,8 @@ struct tcp {
     struct endpoint endpoint;
     struct stream_owner owner;
     struct stream *stream;
-    struct loop *loop;
     const struct conf_route *route;
     struct units *units; /* NULL: framing = none */
-    struct timer timer;
     double close_by; /* finishing, and all was sent: when to stop waiting for the target's FIN */
     struct loop_deferred free_later;
     bool finishing; /* finish() was called */
@@ -49,10 +47,9 @@ static void
 release(struct tcp *tcp)
 {
     tcp->over = true;
-    timer_deinit(&tcp->timer);
+    loop_defer(stream_loop(tcp->stream), &tcp->free_later, free_tcp);
     stream_close(tcp->stream);
     tcp->stream = NULL;
-    loop_defer(tcp->loop, &tcp->free_later, free_tcp);
 }
 
 static void
@@ -74,29 +71,16 @@ end(struct tcp *tcp, uint16_t code, const char *reason)
 
 /* ---- deadlines ---- */
 
-static void
-arm(struct tcp *tcp)
+static double
+due(const struct tcp *tcp)
 {
-    double write_due = stream_write_due(tcp->stream, tcp->route->write_timeout);
-    double due = tcp->close_by;
-
-    if (write_due != 0 && (due == 0 || write_due < due))
-        due = write_due;
-    timer_set(&tcp->timer, due);
+    return timer_sooner(tcp->close_by, stream_write_due(tcp->stream, tcp->route->write_timeout));
 }
 
 static void
-on_timer(struct timer *timer)
+tell_due(struct tcp *tcp)
 {
-    struct tcp *tcp = container_of(timer, struct tcp, timer);
-    double now = loop_now(tcp->loop) + 0.001;
-
-    if (stream_takes_nothing(tcp->stream, tcp->route->write_timeout))
-        end(tcp, 1014, "target takes no data");
-    else if (tcp->close_by != 0 && tcp->close_by <= now)
-        end(tcp, 1014, "target does not end");
-    else
-        arm(tcp);
+    tcp->endpoint.events->due(&tcp->endpoint, due(tcp));
 }
 
 /* After finish(): whether everything was said on both sides, and if not, how long to wait. */
@@ -112,7 +96,7 @@ is_finished(struct tcp *tcp)
     /* A target that has ended may or may not read what is left for it; one that reads is waited
      * for. */
     if ((sent || tcp->ended) && tcp->close_by == 0)
-        tcp->close_by = loop_now(tcp->loop) + tcp->route->close_timeout;
+        tcp->close_by = loop_now(stream_loop(tcp->stream)) + tcp->route->close_timeout;
     return false;
 }
 
@@ -125,7 +109,7 @@ go_on(struct tcp *tcp)
     if (is_finished(tcp))
         end(tcp, 1000, "");
     else
-        arm(tcp);
+        tell_due(tcp);
 }
 
 /* ---- events ---- */
@@ -158,7 +142,7 @@ on_readable(struct stream_owner *owner)
 {
     struct tcp *tcp = container_of(owner, struct tcp, owner);
     size_t room = tcp->endpoint.events->room(&tcp->endpoint);
-    uint8_t *scratch = loop_scratch(tcp->loop);
+    uint8_t *scratch = loop_scratch(stream_loop(tcp->stream));
     ssize_t n;
 
     if (room == 0) {
@@ -199,7 +183,7 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
     else
         stream_write(tcp->stream, data, len);
     if (was_empty && stream_pending(tcp->stream) > 0)
-        arm(tcp);
+        tell_due(tcp);
 }
 
 static size_t
@@ -241,10 +225,25 @@ op_close(struct endpoint *endpoint)
         release(tcp);
 }
 
+static double
+op_look(struct endpoint *endpoint)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+
+    if (tcp->over)
+        return 0;
+    if (stream_takes_nothing(tcp->stream, tcp->route->write_timeout))
+        end(tcp, 1014, "target takes no data");
+    else if (tcp->close_by != 0 && tcp->close_by <= loop_now(stream_loop(tcp->stream)) + 0.001)
+        end(tcp, 1014, "target does not end");
+    return tcp->over ? 0 : due(tcp);
+}
+
 struct endpoint *
 tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *route)
 {
-    static const struct endpoint_ops ops = {op_send, op_pending, op_resume, op_finish, op_close};
+    static const struct endpoint_ops ops = {op_send,   op_pending, op_resume,
+                                            op_finish, op_close,   op_look};
     static const struct stream_events events = {on_readable, on_progress};
     struct tcp *tcp = calloc(1, sizeof *tcp);
 
@@ -261,10 +260,8 @@ tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *rout
     }
     tcp->endpoint.ops = &ops;
     tcp->owner.events = &events;
-    tcp->loop = loop;
     tcp->route = route;
     tcp->stream = stream;
-    timer_init(&tcp->timer, loop, on_timer);
     stream_set_owner(stream, &tcp->owner);
     stream_set_user_timeout(stream, route->write_timeout);
     return &tcp->endpoint;

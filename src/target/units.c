@@ -64,8 +64,9 @@ deliver_kept(struct units *units, struct endpoint *endpoint)
     struct gather unit = units->kept;
 
     memset(&units->kept, 0, sizeof units->kept);
-    endpoint->events->deliver(endpoint, unit.len > 0 ? gather_data(&unit) : empty + GATHER_HEADROOM,
-                              unit.len, 0);
+    endpoint->events->deliver(endpoint,
+                              gather_len(&unit) > 0 ? gather_data(&unit) : empty + GATHER_HEADROOM,
+                              gather_len(&unit), 0);
     gather_clear(&unit);
 }
 

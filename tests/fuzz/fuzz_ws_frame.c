@@ -188,13 +188,13 @@ simple_frame(struct simple *s, struct record *record)
 /* ---- the decoder ---- */
 
 static void
-record_chunk(struct record *record, const struct ws_decoder *decoder, const struct ws_chunk *chunk)
+record_chunk(struct record *record, const struct ws_chunk *chunk)
 {
     record->n_messages += chunk->n_messages;
     record_data(record, chunk->type, chunk->data, chunk->len);
     if (chunk->stop == WS_STOP_CONTROL) {
         record_event(record, WS_STOP_CONTROL, chunk->opcode);
-        fuzz_log(&record->log, decoder->control, decoder->control_len);
+        fuzz_log(&record->log, chunk->control, chunk->control_len);
     }
     if (chunk->stop == WS_STOP_MESSAGE)
         record_event(record, WS_STOP_MESSAGE, chunk->type);
@@ -220,7 +220,7 @@ decode(struct ws_decoder *decoder, const uint8_t *piece, size_t len, struct reco
         CHECK(chunk.stop != WS_STOP_MESSAGE || decoder->per_message);
         CHECK(chunk.stop != WS_STOP_TYPE || chunk.len > 0);
         CHECK(chunk.data >= copy + at && chunk.data + chunk.len <= copy + len);
-        record_chunk(record, decoder, &chunk);
+        record_chunk(record, &chunk);
         at += used;
     }
     free(copy);
@@ -236,6 +236,7 @@ decode_cut(const struct options *options, struct fuzz in, size_t cut)
     ws_decoder_init(&decoder, options->role, options->message_max, options->per_message);
     if (decode(&decoder, in.at, cut, &record))
         decode(&decoder, in.at + cut, in.len - cut, &record);
+    ws_decoder_deinit(&decoder);
     return record;
 }
 

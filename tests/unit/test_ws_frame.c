@@ -75,6 +75,34 @@ test_a_single_frame_stays_in_place(void **state)
 }
 
 static void
+test_a_control_frame_takes_memory_only_if_it_is_cut(void **state)
+{
+    struct bytes in = {0};
+    struct ws_decoder decoder;
+    struct ws_chunk chunk;
+
+    (void)state;
+    put_text(&in, 0x89, "ping");
+    put_text(&in, 0x89, "pong");
+    put_text(&in, 0x89, "");
+    ws_decoder_init(&decoder, WS_FROM_CLIENT, 0, false);
+    assert_int_equal(ws_decode(&decoder, in.at, in.len, &chunk), 10);
+    assert_ptr_equal(chunk.control, in.at + 6);
+    assert_null(decoder.control);
+    assert_int_equal(ws_decode(&decoder, in.at + 10, 8, &chunk), 8);
+    assert_int_equal(chunk.stop, WS_STOP_INPUT);
+    assert_non_null(decoder.control);
+    assert_int_equal(ws_decode(&decoder, in.at + 18, 8, &chunk), 2);
+    assert_int_equal(chunk.stop, WS_STOP_CONTROL);
+    assert_int_equal(chunk.control_len, 4);
+    assert_memory_equal(chunk.control, "pong", 4);
+    assert_int_equal(ws_decode(&decoder, in.at + 20, 6, &chunk), 6);
+    assert_int_equal(chunk.stop, WS_STOP_CONTROL);
+    assert_int_equal(chunk.control_len, 0);
+    assert_null(decoder.control);
+}
+
+static void
 test_messages_in_fragments_with_control_frames_between(void **state)
 {
     struct bytes in = {0};
@@ -228,6 +256,7 @@ main(void)
         cmocka_unit_test(test_examples_of_the_standard),
         cmocka_unit_test(test_many_frames_of_one_read_lie_together),
         cmocka_unit_test(test_a_single_frame_stays_in_place),
+        cmocka_unit_test(test_a_control_frame_takes_memory_only_if_it_is_cut),
         cmocka_unit_test(test_messages_in_fragments_with_control_frames_between),
         cmocka_unit_test(test_text_and_binary_never_share_a_chunk),
         cmocka_unit_test(test_payload_sizes_around_every_boundary),

@@ -87,7 +87,7 @@ note(struct events *events, const char *format, ...)
 }
 
 static inline void
-note_chunk(struct events *events, const struct ws_decoder *decoder, const struct ws_chunk *chunk)
+note_chunk(struct events *events, const struct ws_chunk *chunk)
 {
     if (chunk->len > 0) {
         char kind = chunk->type == WS_TEXT ? 't' : 'b';
@@ -103,8 +103,7 @@ note_chunk(struct events *events, const struct ws_decoder *decoder, const struct
     if (chunk->stop == WS_STOP_MESSAGE)
         note(events, "[end %d]", chunk->type);
     if (chunk->stop == WS_STOP_CONTROL)
-        note(events, "[%x %.*s]", chunk->opcode, decoder->control_len,
-             (const char *)decoder->control);
+        note(events, "[%x %.*s]", chunk->opcode, chunk->control_len, (const char *)chunk->control);
     if (chunk->stop == WS_STOP_ERROR)
         note(events, "[%u]", chunk->code);
 }
@@ -121,7 +120,7 @@ feed(struct ws_decoder *decoder, struct guard *guard, const uint8_t *piece, size
         size_t used = ws_decode(decoder, at, len, &chunk);
 
         assert_true(used <= len);
-        note_chunk(events, decoder, &chunk);
+        note_chunk(events, &chunk);
         if (chunk.stop == WS_STOP_ERROR) {
             assert_non_null(chunk.why);
             return false;
@@ -160,6 +159,7 @@ feed_cut(const struct setup *setup, const struct bytes *in, size_t first, size_t
         at += len;
         len = step;
     }
+    ws_decoder_deinit(&decoder);
     guard_close(&guard);
 }
 
