@@ -125,6 +125,9 @@ int stream_handshake(struct stream *stream);
 /* The address of our end; len 0 if the kernel does not tell. */
 void stream_local_addr(const struct stream *stream, struct addr *addr);
 
+/* No TLS. */
+bool stream_is_plain(const struct stream *stream);
+
 /* TLS: the handshake is over, whoever moved it on. Always, for plain. */
 bool stream_is_established(const struct stream *stream);
 

@@ -57,7 +57,7 @@ static void
 wake_for_decrypted(struct stream *stream)
 {
     if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
-        SSL_pending(stream->ssl) > 0)
+        stream->read_want == STREAM_WANT_NOTHING && SSL_has_pending(stream->ssl))
         ev_feed_event(loop_ev(stream_loop(stream)), &stream->io, EV_READ);
 }
 
@@ -354,6 +354,12 @@ stream_handshake(struct stream *stream)
     }
     watch(stream);
     return result == 1 ? 1 : result == STREAM_AGAIN ? 0 : -1;
+}
+
+bool
+stream_is_plain(const struct stream *stream)
+{
+    return stream->ssl == NULL;
 }
 
 bool

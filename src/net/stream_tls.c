@@ -7,6 +7,14 @@
 #include "base/buf.h"
 #include "net/stream.h"
 
+/* What earlier calls left behind would be taken for the next one's. To look is cheaper than to clear. */
+static void
+forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
 /* What a result <= 0 of an SSL function means. */
 static int
 classify(SSL *ssl, int result, enum stream_want *want)
@@ -30,7 +38,7 @@ stream_tls_read(SSL *ssl, void *data, size_t len, enum stream_want *want)
 {
     size_t n;
 
-    ERR_clear_error();
+    forget_errors();
     *want = STREAM_WANT_NOTHING;
     if (SSL_read_ex(ssl, data, len, &n) == 1)
         return (ssize_t)n;
@@ -43,7 +51,7 @@ stream_tls_write(SSL *ssl, const void *data, size_t len, enum stream_want *want)
     size_t n;
     int result;
 
-    ERR_clear_error();
+    forget_errors();
     *want = STREAM_WANT_NOTHING;
     if (SSL_write_ex(ssl, data, len < BUF_BLOCK ? len : BUF_BLOCK, &n) == 1)
         return (ssize_t)n;
@@ -56,7 +64,7 @@ stream_tls_handshake(SSL *ssl, enum stream_want *want)
 {
     int result;
 
-    ERR_clear_error();
+    forget_errors();
     *want = STREAM_WANT_NOTHING;
     result = SSL_do_handshake(ssl);
     if (result == 1)
@@ -70,7 +78,7 @@ stream_tls_shutdown(SSL *ssl, enum stream_want *want)
 {
     int result;
 
-    ERR_clear_error();
+    forget_errors();
     *want = STREAM_WANT_NOTHING;
     if (SSL_in_init(ssl)) /* nothing was said yet that could be ended */
         return 1;

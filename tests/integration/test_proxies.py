@@ -12,6 +12,7 @@ import pytest
 from harness.http import request
 from harness.peers import Echo, Recorder, Target, TlsTarget, free_port
 from harness.proxies import Haproxy, Nginx
+from harness.records import Records
 from harness.wait import Stopwatch, wait_until
 from harness.ws import Refused, WsClient, frame, upgrade_request, TEXT
 
@@ -255,34 +256,10 @@ def test_s18_a_header_and_its_request_byte_by_byte(culvert, header):
 @pytest.mark.parametrize("piece", [None, 1, 17])
 def test_s18_tls_behind_the_header_in_the_same_segment(culvert, certs, header, piece):
     c = culvert(proxied(f"[tls]\n{certs.section()}{ECHO}", flags="tls proxy"))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = certs.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
     wire = c.wire()
-
-    def step(work):
-        """work() with the bytes that it wants moved over the socket."""
-        while True:
-            try:
-                result = work()
-            except ssl.SSLWantReadError:
-                result = None
-            to_send = outgoing.read()
-            if to_send:
-                step.sent += to_send
-                wire.send(to_send, piece)
-            if result is not None:
-                return result
-            incoming.write(wire.sock.recv(65536))
-
-    step.sent = b""
-    with pytest.raises(ssl.SSLWantReadError):
-        tls.do_handshake()
-    wire.send(header + outgoing.read(), piece)
-    step(lambda: tls.do_handshake() or True)
-    step(lambda: tls.write(upgrade_request("/echo") + frame(TEXT, "over TLS")))
-    got = b""
-    while not got.endswith(b"over TLS"):
-        got += step(lambda: tls.read(65536))
+    records = Records(wire, certs.client_context(), piece, before=header)
+    wire.send(records.seal(upgrade_request("/echo") + frame(TEXT, "over TLS")), piece)
+    got = records.read_until(b"over TLS")
     assert got.startswith(b"HTTP/1.1 101 ")
     wire.close()
     assert unported(c.wait_event("websocket")["client"]) == "192.0.2.77:4711"

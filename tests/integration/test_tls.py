@@ -11,8 +11,9 @@ import threading
 import pytest
 
 from harness.peers import HalfCloser, Recorder, SlowReader, Target, TlsTarget
+from harness.records import Records
 from harness.wait import DEADLINE, wait_until
-from harness.ws import Refused, upgrade_request
+from harness.ws import BINARY, Refused, frame, upgrade_request
 
 TLS = "[server]\nlisten = 127.0.0.1:0 tls\n"
 ECHO = "[route /echo]\ntarget = echo:\n"
@@ -53,6 +54,33 @@ def test_what_tls_has_decrypted_does_not_stay_behind(culvert, certs, peer):
         data = os.urandom(size)
         ws.send_binary(data)
         assert conn.read(size) == data
+
+
+def opened(c, certs):
+    """A WebSocket to an echo whose TLS records the test lays out itself."""
+    wire = c.wire()
+    records = Records(wire, certs.client_context())
+    wire.send(records.seal(upgrade_request("/echo")))
+    records.read_until(b"\r\n\r\n")
+    return wire, records
+
+
+def test_records_that_come_together_are_all_read(culvert, certs):
+    """One read may take them all, and then no event of the socket tells of the later ones."""
+    wire, records = opened(culvert(listener(certs)), certs)
+    wire.send(b"".join(records.seal(frame(BINARY, bytes([n]) * 100)) for n in range(50)))
+    assert records.read_until(bytes([49]) * 100).count(bytes([20]) * 100) == 1
+
+
+def test_half_a_record_keeps_nobody_busy(culvert, certs):
+    c = culvert(listener(certs).replace("[server]", "[server]\nworkers = 1"))
+    wire, records = opened(c, certs)
+    whole, half = records.seal(frame(BINARY, b"whole")), records.seal(frame(BINARY, b"late"))
+    wire.send(whole + half[:20])
+    records.read_until(b"whole")
+    assert talks(c.ws("/echo", tls=certs.client_context()))
+    wire.send(half[20:])
+    records.read_until(b"late")
 
 
 def test_a_pouring_tls_client_is_held_up_and_loses_nothing(culvert, certs, peer):
