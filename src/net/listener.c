@@ -23,7 +23,9 @@ struct listener {
     struct loop *loop;
     struct listener_owner *owner;
     struct timer pause;
-    bool starved; /* the warning has been written; no connection could be accepted since */
+    unsigned batch; /* how many connections to accept in a turn */
+    unsigned turn;  /* the last one in which there were some: ev_iteration() */
+    bool starved;   /* the warning has been written; no connection could be accepted since */
     bool stopped;
     struct loop_deferred free_later;
 };
@@ -118,31 +120,35 @@ failed(struct listener *listener, int error)
     return false;
 }
 
-static void
-accept_batch(struct listener *listener, unsigned left)
+/* Returns how many were accepted. */
+static unsigned
+accept_batch(struct listener *listener, unsigned max)
 {
     struct addr peer;
+    unsigned n = 0, left = max;
     int fd;
 
     while (left-- > 0 && !listener->stopped) {
         if (!listener->owner->has_room(listener->owner) &&
             !find_room(listener, "too few file descriptors are left"))
-            return;
+            break;
         peer.len = sizeof peer.storage;
         fd = accept4(listener->io.fd, (struct sockaddr *)&peer.storage, &peer.len,
                      SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             hand_over(listener, fd, &peer);
+            n++;
         } else if (errno == EINVAL) { /* drained, by us or by another worker that shares it */
             ev_io_stop(loop_ev(listener->loop), &listener->io);
-            return;
+            break;
         } else if (errno == EAGAIN) {
             recover(listener); /* the kernel has a descriptor before it looks for a connection */
-            return;
+            break;
         } else if (!failed(listener, errno)) {
-            return;
+            break;
         }
     }
+    return n;
 }
 
 /* Also without a connection that waits: nobody may come before we say that we accept again. */
@@ -152,15 +158,28 @@ on_pause_over(struct timer *timer)
     struct listener *listener = container_of(timer, struct listener, pause);
 
     ev_io_start(loop_ev(listener->loop), &listener->io);
-    accept_batch(listener, LISTENER_BATCH);
+    (void)accept_batch(listener, LISTENER_BATCH);
 }
 
+/*
+ * Where connections come one by one, to look for another each time would cost a system call for each.
+ * So one is accepted, and twice as many each turn while all that are accepted were not all that wait.
+ */
 static void
 on_readable(struct ev_loop *ev, ev_io *io, int revents)
 {
-    (void)ev;
+    struct listener *listener = container_of(io, struct listener, io);
+    unsigned turn = ev_iteration(ev), n;
+
     (void)revents;
-    accept_batch(container_of(io, struct listener, io), LISTENER_BATCH);
+    if (turn != listener->turn + 1)
+        listener->batch = 1;
+    listener->turn = turn;
+    n = accept_batch(listener, listener->batch);
+    if (n < listener->batch)
+        listener->batch = n > 0 ? n : 1;
+    else if (listener->batch < LISTENER_BATCH)
+        listener->batch *= 2;
 }
 
 bool
@@ -179,7 +198,7 @@ listener_drain(struct listener *listener)
     /* To shut it down would end it for the service manager and for the process after us too. */
     if (listener_leave(listener))
         return;
-    accept_batch(listener, LISTENER_BACKLOG);
+    (void)accept_batch(listener, LISTENER_BACKLOG);
     shutdown(listener->io.fd, SHUT_RDWR);
 }
 
@@ -194,6 +213,7 @@ listener_start(struct loop *loop, int fd, struct listener_owner *owner)
     }
     listener->loop = loop;
     listener->owner = owner;
+    listener->batch = 1;
     timer_init(&listener->pause, loop, on_pause_over);
     ev_io_init(&listener->io, on_readable, fd, EV_READ);
     ev_io_start(loop_ev(loop), &listener->io);
