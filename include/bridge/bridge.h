@@ -16,10 +16,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/list.h"
 #include "base/metrics.h"
 
+struct addr;
 struct conf_route;
 struct endpoint;
 struct limits_pass;
@@ -42,8 +44,8 @@ struct bridge_options {
     struct endpoint *client;
     struct endpoint *target;
     struct limits_pass *pass; /* taken, if the bridge starts; given back at its end */
-    const char *name;         /* of the connection; copied */
-    const char *peer;         /* the client's address; copied */
+    uint64_t number;          /* of the connection: loop_connection_name() */
+    const struct addr *peer;  /* the client's address; copied */
     enum metrics_transport transport;
     /* Where to, for the access line; copied, but for the text of the route's own target. */
     const char *target_name;

@@ -21,6 +21,7 @@ struct linger_set;
 struct loop;
 struct resolver;
 struct snapshot;
+struct ws_digest;
 
 /* On every answer of a stream route: nobody between us and the client may keep it or change it. */
 #define ROUTE_NO_CACHE "Cache-Control: no-store, no-transform\r\nX-Accel-Buffering: no\r\n"
@@ -31,6 +32,7 @@ struct route_context {
     struct resolver *resolver;
     struct linger_set *lingers;
     struct bridge_set *bridges;
+    struct ws_digest *digest;
     struct limits *limits;
     struct snapshot *snapshot; /* the current one */
     struct loop *main_loop;    /* main's: where maps are read */

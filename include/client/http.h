@@ -125,8 +125,9 @@ bool exchange_accepts(const struct exchange *exchange, const char *media_type);
 
 struct loop *exchange_loop(const struct exchange *exchange);
 
-/* "1-42": lives as long as the connection. */
+/* "1-42": lives as long as the connection. The number is what http_accept() was told. */
 const char *exchange_name(const struct exchange *exchange);
+uint64_t exchange_number(const struct exchange *exchange);
 const struct addr *exchange_peer(const struct exchange *exchange);
 
 /* Whom the exchange is for: the peer, unless exchange_set_client() has told who is behind it. Logs

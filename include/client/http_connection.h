@@ -67,7 +67,8 @@ struct http {
     struct addr peer;
     struct addr *destination; /* where the peer connected to; NULL: to our end of the socket */
     struct loop_deferred free_later;
-    char name[32];
+    uint64_t number;
+    char name[LOOP_NAME]; /* empty until it is asked for: http_name() */
     bool log_access;
     bool client_ended; /* its FIN was read */
     bool draining;
@@ -76,6 +77,9 @@ struct http {
     bool over;
     bool greeting; /* a TLS handshake is under way */
 };
+
+/* As in logs. */
+const char *http_name(struct http *http);
 
 /* Writes the access line of the exchange. */
 void http_log_exchange(struct http *http);

@@ -18,11 +18,13 @@ struct endpoint;
 struct exchange;
 struct linger_set;
 struct metrics_route;
+struct ws_digest;
 struct ws_handshake;
 
 struct websocket_options {
     struct exchange *exchange; /* its stream is taken */
     const struct ws_handshake *handshake;
+    struct ws_digest *digest;       /* borrowed until websocket_open() returns */
     const struct conf_route *route; /* borrowed; outlives the endpoint */
     struct linger_set *lingers;
     struct metrics_route *metrics; /* of this worker; outlives the endpoint */

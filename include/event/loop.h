@@ -24,6 +24,7 @@ struct metrics_worker;
 enum {
     LOOP_SCRATCH = 65536, /* bytes of the scratch buffer */
     LOOP_HEADROOM = 64,   /* writable bytes before them, where headers go */
+    LOOP_NAME = 32,       /* bytes of a connection's name, NUL included */
 };
 
 /* id stands in the names of connections. Returns NULL, logged. */
@@ -47,6 +48,10 @@ double loop_clock(void);
 
 struct log *loop_log(const struct loop *loop);
 unsigned loop_id(const struct loop *loop);
+
+/* The name of a connection in logs, "WORKER-NUMBER". Returns out, of LOOP_NAME bytes. */
+const char *loop_connection_name(const struct loop *loop, uint64_t number, char *out);
+
 struct buf_pool *loop_pool(struct loop *loop);
 
 /* What this loop's thread counts; any thread may read it. Turns, sockets and buffers are counted

@@ -8,13 +8,14 @@
 #include "proto/http1.h"
 
 enum {
+    WS_KEY_LEN = 24,         /* base64 of 16 bytes, without NUL */
     WS_ACCEPT_LEN = 28,      /* base64 of a SHA-1, without NUL */
     WS_SUBPROTOCOL_MAX = 64, /* bytes of a subprotocol that may be chosen, NUL included */
 };
 
 struct ws_handshake {
     struct http1_error error;
-    char accept[WS_ACCEPT_LEN + 1];
+    char key[WS_KEY_LEN];                 /* the client's */
     char subprotocol[WS_SUBPROTOCOL_MAX]; /* the chosen one, empty if none */
 };
 
@@ -41,11 +42,15 @@ enum ws_upgrade ws_upgrade(const struct http1_request *request);
 int ws_handshake(const struct http1_request *request, const char *const *subprotocols,
                  bool required, struct ws_handshake *handshake) __attribute__((warn_unused_result));
 
+/* SHA-1, ready to use: to look it up in the library takes ten times as long as hashing a key. For one
+ * thread at a time. Returns NULL without memory, or if the library has none. */
+struct ws_digest;
+struct ws_digest *ws_digest_new(void) __attribute__((warn_unused_result));
+void ws_digest_free(struct ws_digest *digest);
+
 /* Writes the complete 101 answer to out. Returns its length, or 0 if it does not fit (256 +
  * WS_SUBPROTOCOL_MAX bytes do). */
-size_t ws_handshake_answer(const struct ws_handshake *handshake, char *out, size_t size);
-
-/* Accept for a well-formed key, 24 bytes (section 4.2.2): out has WS_ACCEPT_LEN + 1 bytes. */
-void ws_accept(struct span key, char *out);
+size_t ws_handshake_answer(const struct ws_handshake *handshake, struct ws_digest *digest,
+                           char *out, size_t size);
 
 #endif

@@ -43,7 +43,6 @@ struct target_options {
     const struct conf_route *route; /* borrowed; outlives the endpoint */
     size_t route_index;             /* of the route in its snapshot */
     struct tls *tls;                /* borrowed while opening */
-    const char *name;               /* of the connection, for the log; copied */
     /* The route's, or what a token stands for in its map. Borrowed until target_open() returns. */
     const struct conf_target *target;
     /* Sent before anything else, in the version that the route wants; NULL: nothing is. Borrowed until

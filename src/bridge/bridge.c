@@ -24,6 +24,7 @@
 #include "event/loop.h"
 #include "event/timer.h"
 #include "guard/limits.h"
+#include "net/addr.h"
 
 enum side {
     CLIENT,
@@ -54,11 +55,12 @@ struct bridge {
     };
     char *reason;            /* allocated; NULL: none */
     const char *target_name; /* the route's, or behind peer */
+    uint64_t number;         /* of the connection */
     uint16_t code;
     uint8_t ended_by;  /* enum ender */
     uint8_t transport; /* enum metrics_transport */
-    uint16_t peer_at;  /* where the client's address begins in name, behind the connection's */
-    char name[];
+    uint8_t peer_len;
+    char peer[]; /* the client's address, as many bytes of it as it has */
 };
 
 static enum side
@@ -79,9 +81,11 @@ static void
 log_access(const struct bridge *bridge)
 {
     static const char *const enders[] = {"client", "target", "culvert"};
+    struct addr peer = {.len = bridge->peer_len};
+    char peer_text[ADDR_TEXT], name[LOOP_NAME];
     struct log_field fields[] = {
         {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
-        {.name = "client", .type = LOG_TEXT, .text = bridge->name + bridge->peer_at},
+        {.name = "client", .type = LOG_TEXT, .text = peer_text},
         {.name = "target", .type = LOG_TEXT, .text = bridge->target_name},
         {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
         {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
@@ -93,7 +97,10 @@ log_access(const struct bridge *bridge)
          .seconds = loop_now(bridge->loop) - bridge->began},
     };
 
-    log_event(loop_log(bridge->loop), "access", bridge->name,
+    memcpy(&peer.storage, bridge->peer, peer.len);
+    addr_text(&peer, peer_text);
+    log_event(loop_log(bridge->loop), "access",
+              loop_connection_name(bridge->loop, bridge->number, name),
               metrics_transport_name((enum metrics_transport)bridge->transport), fields,
               sizeof fields / sizeof *fields);
 }
@@ -314,19 +321,17 @@ bridge_set_init(struct bridge_set *set)
 static struct bridge *
 make(const struct bridge_options *options)
 {
-    size_t name_size = strlen(options->name) + 1;
-    size_t peer_size = strlen(options->peer) + 1;
     bool lasts = options->target_name == options->route->target.text; /* as long as the route */
     size_t target_size = lasts ? 0 : strlen(options->target_name) + 1;
-    size_t size = offsetof(struct bridge, name) + name_size + peer_size + target_size;
+    size_t size = offsetof(struct bridge, peer) + options->peer->len + target_size;
     struct bridge *bridge = calloc(1, size > sizeof *bridge ? size : sizeof *bridge);
     char *at;
 
     if (bridge == NULL)
         return NULL;
-    at = mempcpy(bridge->name, options->name, name_size);
-    bridge->peer_at = (uint16_t)name_size;
-    at = mempcpy(at, options->peer, peer_size);
+    at = mempcpy(bridge->peer, &options->peer->storage, options->peer->len);
+    bridge->peer_len = (uint8_t)options->peer->len;
+    bridge->number = options->number;
     bridge->target_name = lasts ? options->target_name : at;
     memcpy(at, options->target_name, target_size);
     bridge->ends[CLIENT] = options->client;
@@ -352,7 +357,7 @@ bridge_start(const struct bridge_options *options)
     unsigned i;
 
     if (bridge == NULL) {
-        log_error(loop_log(options->loop), options->name, "out of memory");
+        log_error(loop_log(options->loop), "bridge", "out of memory");
         return -1;
     }
     metrics = snapshot_metrics(bridge->snapshot, bridge->route, bridge->loop);

@@ -72,12 +72,12 @@ on_client_gone(struct exchange_owner *owner)
 static void
 join(struct opening *opening, struct endpoint *target)
 {
-    char name[32];
-    char peer[ADDR_TEXT];
+    struct addr peer = *exchange_client(opening->exchange); /* which its end takes with it */
     struct websocket_options client = {
         .exchange = opening->exchange,
         .handshake = &opening->handshake,
         .route = opening->route,
+        .digest = opening->context.digest,
         .lingers = opening->context.lingers,
         .metrics = opening->metrics,
     };
@@ -89,13 +89,11 @@ join(struct opening *opening, struct endpoint *target)
         .target = target,
         .target_name = target_of(opening)->text,
         .pass = &opening->pass,
-        .name = name,
-        .peer = peer,
+        .number = exchange_number(opening->exchange),
+        .peer = &peer,
         .transport = METRICS_WEBSOCKET,
     };
 
-    snprintf(name, sizeof name, "%s", exchange_name(opening->exchange));
-    addr_text(exchange_client(opening->exchange), peer);
     bridge.client = websocket_open(&client);
     if (bridge.client == NULL) {
         target->ops->close(target);
@@ -238,7 +236,6 @@ open_target(struct opening *opening)
         .route = route,
         .route_index = (size_t)(route - snapshot->conf->routes),
         .tls = snapshot->tls,
-        .name = exchange_name(opening->exchange),
     };
 
     if (route->send_proxy != CONF_SEND_PROXY_NO) {

@@ -22,6 +22,7 @@
 #include "net/listener.h"
 #include "net/resolver.h"
 #include "net/tls.h"
+#include "proto/ws_handshake.h"
 
 #define LOOK 0.02 /* seconds between looks at what is left while draining or stopping */
 
@@ -55,6 +56,7 @@ struct service {
     struct proxied_set proxieds;
     struct http_set https;
     struct bridge_set bridges;
+    struct ws_digest *digest;
     struct limits *limits;
     uint64_t n_accepted; /* numbers the connections */
     size_t sockets_max;  /* this worker's share of the descriptors */
@@ -76,6 +78,7 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .resolver = service->resolver,
         .lingers = &service->lingers,
         .bridges = &service->bridges,
+        .digest = service->digest,
         .limits = service->limits,
         .snapshot = service->snapshot,
         .main_loop = service->main_loop,
@@ -417,7 +420,10 @@ service_new(const struct service_options *options)
     drain_init(&service->drain, service->loop, &service->bridges);
     timer_init(&service->look, service->loop, on_look);
     service->resolver = resolver_new(service->loop, NULL);
-    if (service->resolver == NULL ||
+    service->digest = ws_digest_new();
+    if (service->digest == NULL)
+        log_error(loop_log(service->loop), "service", "cannot use SHA-1: out of memory?");
+    if (service->resolver == NULL || service->digest == NULL ||
         set_ports(service, options->config.ports, options->config.n_ports) != 0) {
         service_free(service);
         return NULL;
@@ -436,6 +442,7 @@ service_free(struct service *service)
     timer_deinit(&service->look);
     http_set_deinit(&service->https);
     resolver_free(service->resolver);
+    ws_digest_free(service->digest);
     snapshot_unref(service->snapshot);
     free(service);
 }

@@ -86,7 +86,13 @@ exchange_is_draining(const struct exchange *exchange)
 const char *
 exchange_name(const struct exchange *exchange)
 {
-    return exchange_connection(exchange)->name;
+    return http_name(exchange_connection(exchange));
+}
+
+uint64_t
+exchange_number(const struct exchange *exchange)
+{
+    return exchange_connection(exchange)->number;
 }
 
 const struct addr *

@@ -82,7 +82,7 @@ half_open_evict(struct half_open *half_open, const char *why)
     http_read(http);
     if (longest_waiting(half_open) != http)
         return true;
-    log_debug(loop_log(http->loop), http->name, "half-open client closed: %s", why);
+    log_debug(loop_log(http->loop), http_name(http), "half-open client closed: %s", why);
     note_eviction(half_open, why);
     metrics_add(&loop_metrics(http->loop)->refusals[METRICS_REFUSED_HALF_OPEN], 1);
     http_drop(http);

@@ -2,8 +2,6 @@
 #include "client/http.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +22,13 @@ enum {
 };
 
 static void process(struct http *http);
+
+const char *
+http_name(struct http *http)
+{
+    return http->name[0] != '\0' ? http->name
+                                 : loop_connection_name(http->loop, http->number, http->name);
+}
 
 /* ---- lifetime ---- */
 
@@ -109,7 +114,7 @@ client_gone(struct http *http)
 {
     struct exchange *exchange = &http->exchange;
 
-    log_debug(loop_log(http->loop), http->name, "client gone: %s",
+    log_debug(loop_log(http->loop), http_name(http), "client gone: %s",
               http->client_ended ? "end of stream" : stream_why(http->stream));
     http_look_at_greeting(http, true);
     if (exchange->open) {
@@ -158,7 +163,7 @@ on_timeout(struct timer *timer)
     struct http *http = container_of(timer, struct http, timer);
 
     if (stream_takes_nothing(http->stream, http->exchange.write_timeout)) {
-        log_info(loop_log(http->loop), http->name, "client takes nothing: closed");
+        log_info(loop_log(http->loop), http_name(http), "client takes nothing: closed");
         client_gone(http);
         return;
     }
@@ -192,7 +197,7 @@ hold(struct http *http, const void *data, size_t len)
         char *held = realloc(http->held, size);
 
         if (held == NULL) {
-            log_error(loop_log(http->loop), http->name, "out of memory");
+            log_error(loop_log(http->loop), http_name(http), "out of memory");
             return -1;
         }
         http->held = held;
@@ -442,7 +447,7 @@ http_accept(const struct http_options *options)
     http->draining = options->draining;
     http->greeting = options->ssl != NULL;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
-    snprintf(http->name, sizeof http->name, "%u-%" PRIu64, loop_id(options->loop), options->number);
+    http->number = options->number;
     http1_scan_init(&http->scan, options->header_max);
     timer_init(&http->timer, http->loop, on_timeout);
     half_open_make_place(&http->set->half_open);

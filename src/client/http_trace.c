@@ -54,6 +54,6 @@ http_log_exchange(struct http *http)
          .seconds = loop_now(http->loop) - exchange->began},
     };
 
-    log_event(loop_log(http->loop), "access", http->name, "request", fields,
+    log_event(loop_log(http->loop), "access", http_name(http), "request", fields,
               sizeof fields / sizeof *fields);
 }

@@ -46,6 +46,8 @@ struct websocket {
     };
     uint8_t state; /* enum state */
     bool reading;
+    bool drained;      /* the last read took all that the socket had */
+    bool close_came;   /* a valid Close, and was answered */
     bool client_ended; /* its FIN came before the 101 */
 };
 
@@ -78,6 +80,17 @@ release(struct websocket *ws)
     loop_defer(ws->loop, &ws->free_later, free_websocket);
 }
 
+/*
+ * Whether the connection can be closed without waiting for the client's end: both Closes have been
+ * said (RFC 6455 section 7.1.1), ours has left, and no byte of the client's is left in the kernel, which
+ * would make it a reset. TLS has a goodbye of its own.
+ */
+static bool
+is_through(const struct websocket *ws, const struct stream *stream)
+{
+    return ws->close_came && ws->drained && stream_is_plain(stream) && stream_pending(stream) == 0;
+}
+
 /* Nothing more comes from the client and nothing more is sent: tell the bridge, let the stream end
  * by itself. */
 static void
@@ -88,7 +101,7 @@ end(struct websocket *ws, const struct ending *ending)
 
     ws->stream = NULL;
     release(ws);
-    if (ending->code == WS_CODE_LOST)
+    if (ending->code == WS_CODE_LOST || is_through(ws, stream))
         stream_close(stream);
     else
         linger_start(ws->lingers, stream, ws->messages.route->write_timeout,
@@ -188,6 +201,7 @@ client_close(struct websocket *ws, const struct ws_chunk *chunk)
     reason[len] = '\0';
     if (ws->state == OPEN)
         ws_control_close(ws->stream, code, "");
+    ws->close_came = true;
     end(ws, &(struct ending){ENDER_CLIENT, code, reason});
 }
 
@@ -298,7 +312,10 @@ on_readable(struct stream_owner *owner)
         pause_reading(ws);
         return;
     }
-    n = stream_read(ws->stream, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH);
+    if (room > LOOP_SCRATCH)
+        room = LOOP_SCRATCH;
+    n = stream_read(ws->stream, scratch, room);
+    ws->drained = n < (ssize_t)room;
     if (n > 0)
         decode(ws, scratch, (size_t)n);
     else if (n != STREAM_AGAIN)
@@ -470,7 +487,7 @@ websocket_open(const struct websocket_options *options)
     ws->early = taken.early;
     ws->early_len = (uint32_t)taken.early_len; /* HTTP_HELD_MAX at most */
     ws->client_ended = taken.ended;
-    len = ws_handshake_answer(options->handshake, answer, sizeof answer);
+    len = ws_handshake_answer(options->handshake, options->digest, answer, sizeof answer);
     assert(len > 0);
     if (ws->messages.route->heartbeat == 0)
         stream_set_user_timeout(ws->stream, ws->messages.route->write_timeout);

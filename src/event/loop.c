@@ -7,6 +7,8 @@
 #include "event/loop.h"
 
 #include <ev.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -206,6 +208,13 @@ unsigned
 loop_id(const struct loop *loop)
 {
     return loop->id;
+}
+
+const char *
+loop_connection_name(const struct loop *loop, uint64_t number, char *out)
+{
+    snprintf(out, LOOP_NAME, "%u-%" PRIu64, loop->id, number);
+    return out;
 }
 
 struct buf_pool *

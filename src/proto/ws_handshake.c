@@ -2,13 +2,13 @@
 #include <assert.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
-#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "proto/http1_class.h"
 #include "proto/ws_handshake.h"
 
 enum {
-    KEY_LEN = 24,    /* base64 of 16 bytes */
     OFFERED_MAX = 64 /* subprotocols: few enough to compare each with each */
 };
 
@@ -66,7 +66,7 @@ ws_upgrade(const struct http1_request *request)
 static bool
 is_key(struct span key)
 {
-    if (key.len != KEY_LEN || key.at[22] != '=' || key.at[23] != '=')
+    if (key.len != WS_KEY_LEN || key.at[22] != '=' || key.at[23] != '=')
         return false;
     for (size_t i = 0; i < 22; i++) {
         char c = key.at[i];
@@ -78,17 +78,58 @@ is_key(struct span key)
     return true;
 }
 
+struct ws_digest {
+    EVP_MD *sha1;
+    EVP_MD_CTX *context;
+};
+
+static bool
+hash(struct ws_digest *digest, const void *data, size_t len, unsigned char *out)
+{
+    return EVP_DigestInit_ex2(digest->context, digest->sha1, NULL) == 1 &&
+           EVP_DigestUpdate(digest->context, data, len) == 1 &&
+           EVP_DigestFinal_ex(digest->context, out, NULL) == 1;
+}
+
+struct ws_digest *
+ws_digest_new(void)
+{
+    struct ws_digest *digest = calloc(1, sizeof *digest);
+    unsigned char out[SHA_DIGEST_LENGTH];
+
+    if (digest == NULL)
+        return NULL;
+    digest->sha1 = EVP_MD_fetch(NULL, "SHA1", NULL);
+    digest->context = EVP_MD_CTX_new();
+    if (digest->sha1 != NULL && digest->context != NULL && hash(digest, "", 0, out))
+        return digest;
+    ws_digest_free(digest);
+    return NULL;
+}
+
 void
-ws_accept(struct span key, char *out)
+ws_digest_free(struct ws_digest *digest)
+{
+    if (digest == NULL)
+        return;
+    EVP_MD_CTX_free(digest->context);
+    EVP_MD_free(digest->sha1);
+    free(digest);
+}
+
+/* Accept for a well-formed key (section 4.2.2). */
+static void
+accept_of(struct ws_digest *digest, const char *key, char out[WS_ACCEPT_LEN + 1])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    unsigned char text[KEY_LEN + sizeof guid - 1], digest[SHA_DIGEST_LENGTH];
+    unsigned char text[WS_KEY_LEN + sizeof guid - 1], hashed[SHA_DIGEST_LENGTH];
+    bool done;
 
-    assert(key.len == KEY_LEN);
-    memcpy(text, key.at, KEY_LEN);
-    memcpy(text + KEY_LEN, guid, sizeof guid - 1);
-    SHA1(text, sizeof text, digest);
-    EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
+    memcpy(text, key, WS_KEY_LEN);
+    memcpy(text + WS_KEY_LEN, guid, sizeof guid - 1);
+    done = hash(digest, text, sizeof text, hashed);
+    assert(done); /* it has taken what it needs when it was made */
+    EVP_EncodeBlock((unsigned char *)out, hashed, sizeof hashed);
 }
 
 /* ---- subprotocols ---- */
@@ -273,23 +314,33 @@ ws_handshake(const struct http1_request *request, const char *const *subprotocol
         return refuse(handshake, 400, "malformed Sec-WebSocket-Extensions");
     if (choose_subprotocol(request, subprotocols, required, handshake) < 0)
         return -1;
-    ws_accept(key, handshake->accept);
+    memcpy(handshake->key, key.at, WS_KEY_LEN);
     return 0;
 }
 
 size_t
-ws_handshake_answer(const struct ws_handshake *handshake, char *out, size_t size)
+ws_handshake_answer(const struct ws_handshake *handshake, struct ws_digest *digest, char *out,
+                    size_t size)
 {
-    bool chosen = handshake->subprotocol[0] != '\0';
-    int len = snprintf(out, size,
-                       "HTTP/1.1 101 Switching Protocols\r\n"
-                       "Upgrade: websocket\r\n"
-                       "Connection: Upgrade\r\n"
-                       "Sec-WebSocket-Accept: %s\r\n"
-                       "%s%s%s"
-                       "\r\n",
-                       handshake->accept, chosen ? "Sec-WebSocket-Protocol: " : "",
-                       handshake->subprotocol, chosen ? "\r\n" : "");
+    static const char begin[] = "HTTP/1.1 101 Switching Protocols\r\n"
+                                "Upgrade: websocket\r\n"
+                                "Connection: Upgrade\r\n"
+                                "Sec-WebSocket-Accept: ";
+    static const char protocol[] = "\r\nSec-WebSocket-Protocol: ";
+    static const char end[] = "\r\n\r\n";
+    size_t chosen = strlen(handshake->subprotocol);
+    size_t len = sizeof begin - 1 + WS_ACCEPT_LEN + sizeof end - 1;
+    char *at;
 
-    return len > 0 && (size_t)len < size ? (size_t)len : 0;
+    if (chosen > 0)
+        len += sizeof protocol - 1 + chosen;
+    if (len >= size)
+        return 0;
+    at = stpcpy(out, begin);
+    accept_of(digest, handshake->key, at);
+    at += WS_ACCEPT_LEN;
+    if (chosen > 0)
+        at = stpcpy(stpcpy(at, protocol), handshake->subprotocol);
+    strcpy(at, end);
+    return len;
 }

@@ -170,7 +170,7 @@ make_header(struct target_opening *opening, const struct target_options *options
         return 0;
     opening->header = malloc(PROXY_HEADER_V2_MAX);
     if (opening->header == NULL) {
-        log_error(loop_log(options->loop), options->name, "out of memory");
+        log_error(loop_log(options->loop), "target", "out of memory");
         return -1;
     }
     if (options->route->send_proxy == CONF_SEND_PROXY_V1)
@@ -201,7 +201,7 @@ start_dial(struct target_opening *opening, const struct target_options *options)
                            ? tls_connect_to(options->tls, options->route_index, target->host)
                            : tls_connect(options->tls, options->route_index);
         if (opening->ssl == NULL) {
-            log_error(loop_log(options->loop), options->name, "out of memory");
+            log_error(loop_log(options->loop), "target", "out of memory");
             return -1;
         }
     }
@@ -216,7 +216,7 @@ target_open(const struct target_options *options, struct target_owner *owner)
     struct target_opening *opening = calloc(1, sizeof *opening);
 
     if (opening == NULL) {
-        log_error(loop_log(options->loop), options->name, "out of memory");
+        log_error(loop_log(options->loop), "target", "out of memory");
         return NULL;
     }
     opening->owner = owner;

@@ -531,3 +531,39 @@ def test_term_lets_a_request_that_waits_for_its_target_end(culvert, peer):
     c.wait_quiet()
     c.signal(signal.SIGTERM)
     assert c.wait_exit() == 0
+
+
+# ---- after the Closes ----
+
+
+@pytest.mark.parametrize("first", ["client", "target"])
+def test_a_client_that_has_said_everything_is_not_waited_for(culvert, peer, first):
+    """RFC 6455 section 7.1.1: it is the server that closes. Its descriptor is free at once, though the
+    client keeps its own and close_timeout is long."""
+    target = peer(Target)
+    c = culvert(to(target, "close_timeout = 10m"))
+    before = c.fds()
+    ws = c.ws("/x")
+    conn = target.accept()
+    if first == "client":
+        ws.send_close(1000)
+        assert ws.recv_close() == 1000
+        assert conn.read_to_end() == b""
+        conn.close()
+    else:
+        conn.close()
+        assert ws.recv_close() == 1000
+        ws.send_close(1000)
+    ws.wait_closed()
+    wait_until(lambda: c.fds() == before, "no descriptor is held")
+
+
+def test_bytes_behind_a_close_are_taken_rather_than_answered_with_a_reset(culvert):
+    """They break a rule; but a reset could cost the client our Close. More are there than one read takes."""
+    c = culvert("[route /x]\ntarget = echo:\nbuffer = 4k\n")
+    ws = c.ws("/x")
+    c.signal(signal.SIGSTOP)
+    ws.send(close_frame(1000) + bytes(8000))
+    c.signal(signal.SIGCONT)
+    assert ws.recv_close() == 1000
+    assert ws.read_to_end() == b""
