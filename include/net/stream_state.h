@@ -21,18 +21,11 @@ enum fin_state {
     FIN_SENT,
 };
 
+/* In front what every read and every write looks at. */
 struct stream {
     ev_io io; /* its data is the loop */
     struct stream_owner *owner;
     SSL *ssl;
-    union {
-        struct buf out;
-        struct loop_deferred free_later; /* closed: nothing waits any more */
-    };
-    double stalled_since; /* when the socket last took anything while something waited; 0: nothing
-                             waits */
-    size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
-    char *why;          /* allocated with the first failure */
     uint8_t fin;        /* enum fin_state */
     uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
     uint8_t write_want; /* the same for writing, but for WRITE */
@@ -41,6 +34,14 @@ struct stream {
     bool write_over; /* nothing more can be sent */
     bool reset;      /* sending heard of a reset, of which reading will not be told again */
     bool closed;
+    union {
+        struct buf out;
+        struct loop_deferred free_later; /* closed: nothing waits any more */
+    };
+    double stalled_since; /* when the socket last took anything while something waited; 0: nothing
+                             waits */
+    size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
+    char *why;          /* allocated with the first failure */
 };
 
 #endif

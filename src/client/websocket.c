@@ -26,15 +26,21 @@ enum state {
     OVER,
 };
 
+/* In front what every read looks at. */
 struct websocket {
     struct endpoint endpoint;
     struct stream_owner owner;
     struct stream *stream;
     struct loop *loop;
-    struct linger_set *lingers;
-    struct ws_decoder decoder;
-    struct messages messages;
+    uint8_t state; /* enum state */
+    bool reading;
+    bool drained;      /* the last read took all that the socket had */
+    bool close_came;   /* a valid Close, and was answered */
+    bool client_ended; /* its FIN came before the 101 */
     struct liveness liveness;
+    struct messages messages;
+    struct ws_decoder decoder;
+    struct linger_set *lingers;
     struct ws_pong *pong; /* the one that waits for the socket */
     union {
         struct {
@@ -44,11 +50,6 @@ struct websocket {
         };
         struct loop_deferred free_later; /* released */
     };
-    uint8_t state; /* enum state */
-    bool reading;
-    bool drained;      /* the last read took all that the socket had */
-    bool close_came;   /* a valid Close, and was answered */
-    bool client_ended; /* its FIN came before the 101 */
 };
 
 static struct websocket *
