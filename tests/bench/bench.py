@@ -18,9 +18,11 @@ import sys
 import tempfile
 import time
 
+import counts
 import figures
+import memory
 import servers
-from servers import Culvert, Culvert2, Haproxy, HaproxyWs, Nginx, Relay, Target, Websockify
+from servers import Culvert, Culvert2, Haproxy, HaproxyWs, Missing, Nginx, Relay, Target, Websockify
 
 PAIRS = 9
 PAIRS_GOAL = 15  # with a peer that there is a goal for
@@ -80,11 +82,7 @@ SCENARIOS = (
 )
 
 # Beside them: what is measured in another way.
-OTHERS = ("idle", "slow-reader", "instructions", "syscalls")
-
-
-class Missing(Exception):
-    pass
+OTHERS = ("idle", "many", "slow-reader", "instructions", "syscalls")
 
 
 class Bench:
@@ -92,6 +90,7 @@ class Bench:
         cpus = sorted(os.sched_getaffinity(0))
         self.folder = folder
         self.quick = arguments.quick
+        self.alone = arguments.alone
         self.culvert = os.path.abspath(arguments.culvert)
         self.server_cores = {cpus[0]}
         self.load_cores = {cpus[1]} if len(cpus) > 1 else self.server_cores
@@ -162,11 +161,7 @@ class Bench:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=180)
         if done.returncode != 0:
             raise RuntimeError(f"{server.name}: {done.stderr.strip()}\n{server.output()[-2000:]}")
-        return parse(done.stdout)
-
-
-def parse(line):
-    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
+        return figures.parse(done.stdout)
 
 
 # ---- CPU time ----
@@ -196,7 +191,8 @@ def run_scenario(bench, scenario):
     """Rows of the table: culvert with each peer. A round makes a pair with each, right beside each
     other with the one that there is a goal for; every other round goes backwards."""
     kinds, rows = [], []
-    for kind in sorted(scenario.peers, key=lambda kind: kind.name not in scenario.goals):
+    peers = [kind for kind in scenario.peers if kind.name in scenario.goals] if bench.alone else scenario.peers
+    for kind in sorted(peers, key=lambda kind: kind.name not in scenario.goals):
         try:
             bench.server(kind)
             kinds.append(kind)
@@ -228,64 +224,6 @@ def run_scenario(bench, scenario):
     return measured + rows
 
 
-# ---- memory ----
-
-
-class Held:
-    """Idle connections, while it lasts."""
-
-    def __init__(self, bench, server, count, tls, seconds=1):
-        command = bench.command(
-            server, "echo",
-            ["-sidle", f"-c{count}", f"-t{seconds}", "-p", str(server.pid("echo"))], tls)
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.line = parse(self.process.stdout.readline())
-
-    def __enter__(self):
-        if not self.line:
-            raise RuntimeError(self.process.stderr.read().strip())
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(60)
-
-
-def bytes_per_connection(bench, kind, count, tls):
-    """Between some idle connections, which have warmed it up, and count more; CPU while idle too."""
-    server = bench.server(kind)
-    pid = server.pid("echo")
-    with Held(bench, server, max(count // 10, 5), tls):
-        before = figures.pss_bytes(pid)
-        with Held(bench, server, count, tls, 3) as held:
-            after = figures.pss_bytes(pid)
-    return (after - before) / count, held.line["cpu_ns"] / held.line["seconds"] / 1e3
-
-
-def run_idle(bench):
-    rows = []
-    counts = {Websockify: 40}
-    for tls, goal, kinds in (
-        (False, 1024, (Culvert, Relay, Haproxy, HaproxyWs, Nginx, Websockify)),
-        (True, 16384, (Culvert, Haproxy, HaproxyWs)),
-    ):
-        for kind in kinds:
-            bench.stop()
-            count = counts.get(kind, 2000)
-            label = "idle-tls" if tls else "idle"
-            try:
-                each, idle = bytes_per_connection(bench, kind, count, tls)
-            except Missing as error:
-                rows.append([label, kind.name, "missing", "", "", "", str(error)])
-                continue
-            ours = kind is Culvert
-            rows.append([label, kind.name, f"{count}", f"{each:,.0f}", f"{idle:.1f}",
-                         f"<= {goal:,}" if ours else "",
-                         ("met" if each <= goal else "missed") if ours else ""])
-    return rows
-
-
 # ---- a slow reader ----
 
 
@@ -293,7 +231,7 @@ def run_slow(bench):
     """p99 of the round trips of 1,000 connections, without and with one more that reads slowly what
     is poured at it."""
     server = bench.server(Culvert)
-    units = 8000 if bench.quick else 20000
+    units = 8000 if bench.quick else 60000
     options = ["-c1000", f"-w{units // 3}", f"-u{units}"]
     without, beside = [], []
     for i in range(PAIRS_QUICK if bench.quick else PAIRS):
@@ -304,99 +242,6 @@ def run_slow(bench):
     return (f"  p99 of 1,000 round trips: {figures.median_interval(without)[0]:.0f} us without, "
             f"{figures.median_interval(beside)[0]:.0f} us with a slow reader; "
             f"ratio {ratio[0]:.2f} [{ratio[1]:.2f}, {ratio[2]:.2f}]")
-
-
-# ---- counts ----
-
-COUNTED = (
-    # name, options, role, two lengths in messages, bytes a unit
-    ("echo, 1 connection", ["-c1"], "echo", (500, 3500), 1),
-    ("echo, 64 connections", ["-c64"], "echo", (3000, 13000), 1),
-    ("echo-16, 64 connections", ["-c64", "-k16"], "echo", (20000, 120000), 1),
-    ("upload-16k, 16 connections", ["-supload", "-c16", "-b16384"], "sink", (2000, 12000), 16384),
-    ("upload-128, 16 connections, per 16 KiB", ["-supload", "-c16", "-b128"], "sink", (2000, 12000), 16384),
-    ("download, 16 connections, per 16 KiB", ["-sdownload", "-c16"], "source", (2000, 12000), 16384),
-    ("churn", ["-schurn", "-c1"], "echo", (100, 500), 1),
-)
-
-
-def counted_run(bench, kind, wrapper, options, role, count, bytes_each):
-    """One server under the wrapper, one load of so many messages. Returns (server, messages)."""
-    server = kind(bench)
-    try:
-        server.start(wrapper)
-        got = bench.load(server, role, [*options, f"-u{count * bytes_each}", "-t60"])
-    finally:
-        server.stop(signal.SIGINT if "strace" in wrapper else signal.SIGTERM, seconds=60)
-    return server, got["units"] / bytes_each
-
-
-def instructions(bench, kind, options, role, lengths, bytes_each):
-    """User-space instructions of a message: the difference of two runs."""
-    points = []
-    for length in lengths:
-        out = os.path.join(bench.folder, f"callgrind-{time.monotonic_ns()}")
-        wrapper = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}.%p", "-q"]
-        server, messages = counted_run(bench, kind, wrapper, options, role, length, bytes_each)
-        with open(f"{out}.{server.pid(role)}") as file:
-            points.append((messages, int(re.search(r"^(?:summary|totals): (\d+)", file.read(), re.M).group(1))))
-    (n1, i1), (n2, i2) = points
-    return (i2 - i1) / (n2 - n1)
-
-
-def run_instructions(bench):
-    if not shutil.which("valgrind"):
-        return "  missing: valgrind"
-    rows = []
-    for name, options, role, lengths, bytes_each in COUNTED:
-        row = [name, ""]
-        for kind in (Culvert, Relay, Haproxy, Nginx):
-            try:
-                if kind.missing():
-                    raise RuntimeError("missing")
-                row.append(f"{instructions(bench, kind, options, role, lengths, bytes_each):,.0f}")
-            except (RuntimeError, OSError, AttributeError) as error:
-                row.append(str(error).split("\n", 1)[0][:30])
-        rows.append(row)
-        if bench.quick and len(rows) == 2:
-            break
-    return figures.table(["instructions per message", "", "culvert", "relay", "haproxy", "nginx"], rows)
-
-
-def calls(bench, kind, options, role, lengths, bytes_each):
-    """System calls of a message, by name: the difference of two runs."""
-    points = []
-    for length in lengths:
-        out = os.path.join(bench.folder, f"strace-{time.monotonic_ns()}")
-        wrapper = ["strace", "-f", "-c", "-o", f"{out}.%r" if kind is Relay else out]
-        _, messages = counted_run(bench, kind, wrapper, options, role, length, bytes_each)
-        with open(f"{out}.{role}" if kind is Relay else out) as file:
-            found = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", file.read(), re.M)
-        points.append((messages, {name: int(count) for count, name in found if name != "total"}))
-    (n1, c1), (n2, c2) = points
-    result = {name: (c2[name] - c1.get(name, 0)) / (n2 - n1) for name in c2}
-    return {name: value for name, value in result.items() if value >= 0.005}
-
-
-def run_syscalls(bench):
-    if not shutil.which("strace"):
-        return "  missing: strace"
-    rows = []
-    for name, options, role, lengths, bytes_each in COUNTED:
-        for kind in (Culvert, Relay, Haproxy, Nginx):
-            if kind.missing():
-                continue
-            try:
-                found = calls(bench, kind, options, role, lengths, bytes_each)
-            except (RuntimeError, OSError) as error:
-                rows.append([name, kind.name, str(error).split("\n", 1)[0][:60]])
-                continue
-            text = "  ".join(f"{call} {value:.2f}" for call, value in sorted(found.items(), key=lambda x: -x[1]))
-            rows.append([name, kind.name, f"{sum(found.values()):.2f}", text])
-        if bench.quick and len(rows) >= 8:
-            break
-    return "\n".join(
-        f"  {row[0]:38} {row[1]:10} {row[2]:>6}  {row[3] if len(row) > 3 else ''}" for row in rows)
 
 
 # ---- all of it ----
@@ -423,12 +268,15 @@ def run_all(bench, only):
         report("A slow reader", run_slow(bench))
     if not only or only == "idle":
         report("Idle bridged connections (PSS of the process; relay, haproxy and nginx as TCP)",
-               figures.table(["", "server", "held", "bytes each", "CPU us/s", "goal", ""], run_idle(bench)))
+               figures.table(["", "server", "held", "bytes each", "CPU us/s", "goal", ""], memory.run_idle(bench)))
+    bench.stop()
+    if not only or only == "many":
+        report("Many idle connections", memory.run_many(bench))
     bench.stop()
     if not only or only == "instructions":
-        report("Instructions in user space (callgrind)", run_instructions(bench))
+        report("Instructions in user space (callgrind)", counts.run_instructions(bench))
     if not only or only == "syscalls":
-        report("System calls for each message (strace)", run_syscalls(bench))
+        report("System calls for each message (strace)", counts.run_syscalls(bench))
 
 
 def heading(bench):
@@ -447,6 +295,7 @@ def main():
     names = [scenario.name for scenario in SCENARIOS] + list(OTHERS)
     parser = argparse.ArgumentParser(description="What culvert costs, beside other servers.")
     parser.add_argument("--quick", action="store_true", help=f"{PAIRS_QUICK} pairs of short phases")
+    parser.add_argument("--alone", action="store_true", help="only beside what there is a goal for")
     parser.add_argument("--only", metavar="NAME", choices=names, help=" ".join(names))
     parser.add_argument("--culvert", default=os.environ.get("CULVERT", "build/release/culvert"))
     arguments = parser.parse_args()

@@ -160,6 +160,20 @@ say_goodbye(struct client *client)
 }
 
 static void
+answer_pings(struct client *client)
+{
+    uint8_t frame[WIRE_OVERHEAD];
+    ssize_t len = (ssize_t)wire_pong(frame);
+
+    for (; client->wire.n_pings > 0; client->wire.n_pings--) {
+        if (wire_send(&client->wire, frame, (size_t)len) != len)
+            fail("cannot send a PONG");
+        if (client->crowd->scenario == IDLE)
+            client->crowd->units++;
+    }
+}
+
+static void
 messages_came(struct client *client, uint64_t count)
 {
     struct crowd *crowd = client->crowd;
@@ -198,6 +212,7 @@ receive(struct client *client)
         if (n > 0)
             client->got += (uint64_t)n;
     } while (n >= 0 && wire_has_more(&client->wire));
+    answer_pings(client);
     if (crowd->scenario == DOWNLOAD) {
         crowd->units += client->got;
         client->got = 0;

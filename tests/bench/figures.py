@@ -30,6 +30,13 @@ def verdict(interval, goal):
     return "missed" if low > goal else "straddles"
 
 
+# ---- what load prints ----
+
+
+def parse(line):
+    return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", line)}
+
+
 # ---- processes ----
 
 

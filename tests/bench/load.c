@@ -56,7 +56,9 @@ static const char usage[] =
     "  -p PID      whose CPU time is measured\n"
     "  -n FILE     where the target counts what it swallows (upload)\n"
     "  -S PATH     one more connection, to a source, that reads slowly\n"
-    "idle prints its line after S seconds, and holds the connections until its input ends.\n";
+    "idle prints its line after S seconds, its units being PINGs that were answered, and holds "
+    "the\n"
+    "connections until its input ends.\n";
 
 /* ---- arguments ---- */
 
@@ -265,7 +267,7 @@ measure(struct load *load)
     cpu = cpu_ns(load->server);
     began = now_ns();
     done = units(load);
-    run(load, crowd->scenario == IDLE ? 1 : load->units, load->seconds);
+    run(load, crowd->scenario == IDLE ? UINT64_MAX / 2 : load->units, load->seconds);
     ended = now_ns();
     cpu = cpu_ns(load->server) - cpu;
     done = units(load) - done;

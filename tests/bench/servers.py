@@ -51,6 +51,10 @@ def kill(process, sig=signal.SIGTERM, seconds=10):
             pass
 
 
+class Missing(Exception):
+    """A server that cannot be started; tells why."""
+
+
 class Target:
     """tests/bench/target; ports: by role."""
 
@@ -77,7 +81,7 @@ class Server:
 
     def __init__(self, bench):
         self.bench = bench
-        self.folder = os.path.join(bench.folder, f"{self.name}-{free_port()}")
+        self.folder = os.path.join(bench.folder, f"{self.name}-{len(bench.started)}-{free_port()}")
         os.mkdir(self.folder)
         self.ports = {}
         self.tls_ports = {}
@@ -150,6 +154,8 @@ class Culvert(Server):
             f"[route /{role}]\ntarget = tcp://127.0.0.1:{target}\n"
             for role, target in self.bench.target.ports.items()
         )
+        # As echo, with heartbeats that a short measurement sees.
+        routes += f"[route /beat]\ntarget = tcp://127.0.0.1:{self.bench.target.ports['echo']}\nheartbeat = 4s\n"
         conf = self.write(
             "culvert.ini",
             f"[server]\nlisten = 127.0.0.1:{port}\nlisten = 127.0.0.1:{tls_port} tls\n"
@@ -157,7 +163,7 @@ class Culvert(Server):
             "[log]\nlevel = warn\naccess = no\n"
             f"[tls]\ncertificate = {self.bench.certificate}\nprivate_key = {self.bench.key}\n{routes}",
         )
-        self.ports = dict.fromkeys(ROLES, port)
+        self.ports = dict.fromkeys((*ROLES, "beat"), port)
         self.tls_ports = dict.fromkeys(ROLES, tls_port)
         self.run([self.bench.culvert, "-c", conf], wrapper,
                  self.bench.two_cores if self.workers == 2 else None)

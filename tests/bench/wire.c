@@ -15,6 +15,8 @@
 enum {
     OPCODE_BINARY = 0x2,
     OPCODE_CLOSE = 0x8,
+    OPCODE_PING = 0x9,
+    OPCODE_PONG = 0xa,
     SOURCES = 16,
 };
 
@@ -184,6 +186,7 @@ take_header_byte(struct wire *wire, uint8_t byte)
     wire->left = size == 2 ? length : size == 4 ? be16toh(len16) : be64toh(len64);
     wire->opcode = wire->header[0] & 0x0f;
     wire->header_len = 0;
+    wire->n_pings += wire->opcode == OPCODE_PING;
 }
 
 static size_t
@@ -262,6 +265,15 @@ size_t
 wire_goodbye(uint8_t *out)
 {
     static const uint8_t frame[] = {0x80 | OPCODE_CLOSE, 0x82, 0, 0, 0, 0, 0x03, 0xe8};
+
+    memcpy(out, frame, sizeof frame);
+    return sizeof frame;
+}
+
+size_t
+wire_pong(uint8_t *out)
+{
+    static const uint8_t frame[] = {0x80 | OPCODE_PONG, 0x80, 0, 0, 0, 0};
 
     memcpy(out, frame, sizeof frame);
     return sizeof frame;

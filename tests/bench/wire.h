@@ -55,6 +55,7 @@ struct wire {
     uint8_t opcode;
     uint8_t header[10];
     unsigned header_len;
+    unsigned n_pings; /* that came and were not answered: they are empty */
 };
 
 /* source picks one of the addresses 127.0.0.2 and up, so that ports last. 0, or -1 with errno. */
@@ -73,9 +74,10 @@ ssize_t wire_receive(struct wire *wire, void *data, size_t len);
 /* Whether there is more that no event will tell. */
 bool wire_has_more(const struct wire *wire);
 
-/* Writes a message (or a Close with an empty payload) to out, which has len + WIRE_OVERHEAD bytes.
+/* Writes a message, a Close with code 1000 or an empty PONG to out, which has len + WIRE_OVERHEAD bytes.
  * Returns its size on the wire. */
 size_t wire_message(enum wire_protocol protocol, uint8_t *out, size_t len);
 size_t wire_goodbye(uint8_t *out);
+size_t wire_pong(uint8_t *out);
 
 #endif
