@@ -119,7 +119,8 @@ struct metrics_worker {
     uint64_t listening;     /* set: listeners that accept now */
     uint64_t sockets;       /* set: in use */
     uint64_t buffer_blocks; /* set: borrowed from the pool */
-    uint64_t buffer_bytes;  /* set: that wait in them */
+    uint64_t buffer_bytes;  /* set: that wait in them, and in pipes */
+    uint64_t pipes;         /* set: that hold some of them */
     uint64_t turn_max;      /* set: nanoseconds of the longest turn so far */
     struct metrics_histogram turns;
 } __attribute__((aligned(METRICS_LINE)));

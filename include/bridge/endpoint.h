@@ -25,10 +25,12 @@
 #ifndef CULVERT_BRIDGE_ENDPOINT_H
 #define CULVERT_BRIDGE_ENDPOINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct endpoint;
+struct pipe;
 
 enum {
     /* Writable bytes before the data of every deliver(): a header may be put there. */
@@ -69,6 +71,11 @@ struct endpoint_ops {
     /* A deadline may have come, of this endpoint or another: does what is due, which may end it.
      * Returns when to look again, on the clock of loop_now(); 0: no deadline. */
     double (*look)(struct endpoint *endpoint);
+    /* Whether send_piped() may be called while nothing is pending. NULL: never. */
+    bool (*takes_pipe)(const struct endpoint *endpoint);
+    /* Sends what is in a pipe of the loop's, which it takes: bytes that are not to be looked at need not
+     * leave the kernel. */
+    void (*send_piped)(struct endpoint *endpoint, struct pipe *pipe);
 };
 
 /* What an endpoint tells its bridge. */
@@ -82,6 +89,10 @@ struct endpoint_events {
     void (*ended)(struct endpoint *from, const struct ending *ending);
     /* The endpoint is through with everything, after ended(). Once; it must not be called after. */
     void (*gone)(struct endpoint *from);
+    /* Whether bytes can be delivered in a pipe, too, while room() is as much as it ever is: nothing may
+     * wait for the other side. */
+    bool (*takes_pipe)(struct endpoint *from);
+    void (*deliver_piped)(struct endpoint *from, struct pipe *pipe);
     /* Wants look() at that time or before it; 0: has no wish. */
     void (*due)(struct endpoint *from, double time);
 };

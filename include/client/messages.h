@@ -23,6 +23,7 @@
 
 struct conf_route;
 struct metrics_route;
+struct pipe;
 struct stream;
 struct ws_chunk;
 
@@ -63,6 +64,12 @@ void messages_sent(struct messages *messages);
  * before it. */
 void messages_to_client(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
                         struct messages_fault *fault);
+
+/* Whether the target's bytes are passed on as they come, unseen. */
+bool messages_may_be_piped(const struct conf_route *route);
+
+/* The same for what is in a pipe, which is taken; only where they may be piped, and nothing waits. */
+void messages_to_client_piped(struct messages *messages, struct stream *stream, struct pipe *pipe);
 
 /* The target has ended: nothing may be cut. */
 void messages_end(struct messages *messages, struct messages_fault *fault);

@@ -20,6 +20,7 @@ struct ev_loop;
 struct log;
 struct loop;
 struct metrics_worker;
+struct pipe;
 
 enum {
     LOOP_SCRATCH = 65536, /* bytes of the scratch buffer */
@@ -58,8 +59,14 @@ struct buf_pool *loop_pool(struct loop *loop);
  * here, at the end of each turn. */
 struct metrics_worker *loop_metrics(const struct loop *loop);
 
+/* Lends pipes from now on: for loops that move bytes. */
+void loop_open_pipes(struct loop *loop);
+/* An empty one, or NULL: then bytes have to be copied. */
+struct pipe *loop_pipe_get(struct loop *loop);
+void loop_pipe_put(struct loop *loop, struct pipe *pipe);
+
 /*
- * Sockets in use on this loop. A descriptor that is missing for a target costs a client its
+ * Sockets in use on this loop, and the pipes that are there for a while. A descriptor that is missing for a target costs a client its
  * connection; counting lets the accepting side stop before it comes to that.
  */
 void loop_count_socket(struct loop *loop, int change);

@@ -30,6 +30,7 @@
 
 struct addr;
 struct loop;
+struct pipe;
 struct stream;
 struct stream_owner;
 
@@ -82,6 +83,18 @@ void stream_want_read(struct stream *stream, bool on);
  * why).
  */
 int stream_write(struct stream *stream, const void *data, size_t len);
+
+/*
+ * Bytes that stay in the kernel on their way from one plain stream to another, which costs the less
+ * the more they are.
+ *
+ * stream_read_piped() fills an empty pipe. Returns how many bytes came; 0 for whatever is to be told
+ * instead, which stream_read() will tell. stream_write_piped() is for when nothing waits: sends the header,
+ * then what is in the pipe, which it takes; returns as stream_write().
+ */
+size_t stream_read_piped(struct stream *stream, struct pipe *pipe, size_t max);
+int stream_write_piped(struct stream *stream, const void *header, size_t header_len,
+                       struct pipe *pipe);
 
 /* Bytes that wait for the socket. */
 size_t stream_pending(const struct stream *stream);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stream_state -- what a stream is made of. Only for stream.c and stream_stall.c.
+ * stream_state -- what a stream is made of, and what its parts (stream.c, stream_piped.c,
+ * stream_stall.c) share. Nobody else includes it.
  */
 #ifndef CULVERT_NET_STREAM_STATE_H
 #define CULVERT_NET_STREAM_STATE_H
@@ -9,8 +10,10 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/pipes.h"
 #include "event/loop.h"
 
 struct stream_owner;
@@ -34,6 +37,7 @@ struct stream {
     bool write_over; /* nothing more can be sent */
     bool reset;      /* sending heard of a reset, of which reading will not be told again */
     bool closed;
+    struct pipe *piped; /* in front of out: what the socket would not take yet; NULL: nothing */
     union {
         struct buf out;
         struct loop_deferred free_later; /* closed: nothing waits any more */
@@ -43,5 +47,30 @@ struct stream {
     size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
     char *why;          /* allocated with the first failure */
 };
+
+/* Bytes that the socket has not taken yet. */
+static inline size_t
+stream_waiting(const struct stream *stream)
+{
+    return buf_len(&stream->out) + (stream->piped != NULL ? stream->piped->len : 0);
+}
+
+/* The one place that decides what the loop watches. */
+void stream_watch(struct stream *stream);
+
+/* What sending on a plain socket has returned. Returns bytes taken, 0 if none now, -1 if sending is
+ * over. */
+ssize_t stream_sent(struct stream *stream, ssize_t n);
+
+/* Nothing can be sent any more; what waits is dropped. error: an errno, or 0 for OpenSSL's. */
+void stream_sending_broke(struct stream *stream, int error);
+
+/* The socket took something, or something begins to wait. */
+void stream_note_progress(struct stream *stream);
+
+/* Sends from the pipe, and gives it back when it is empty. Returns whether anything moved, sending's
+ * end included. */
+bool stream_flush_piped(struct stream *stream);
+void stream_drop_piped(struct stream *stream);
 
 #endif

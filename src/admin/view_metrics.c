@@ -393,8 +393,12 @@ write_workers(const struct writer *writer)
     worker_family(writer, "culvert_worker_buffer_blocks", "gauge",
                   "Blocks of 16 KiB that hold bytes which a socket has not taken yet.",
                   offsetof(struct metrics_worker, buffer_blocks));
-    worker_family(writer, "culvert_worker_buffer_bytes", "gauge", "Bytes that wait in them.",
+    worker_family(writer, "culvert_worker_buffer_bytes", "gauge",
+                  "Bytes that wait for a socket, in blocks and in pipes.",
                   offsetof(struct metrics_worker, buffer_bytes));
+    worker_family(writer, "culvert_worker_pipes", "gauge",
+                  "Pipes that hold bytes which wait for a socket.",
+                  offsetof(struct metrics_worker, pipes));
     worker_family(writer, "culvert_listener_pauses_total", "counter",
                   "Times that a listener stopped accepting for want of descriptors or memory.",
                   offsetof(struct metrics_worker, pauses));

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/pipes.h"
 #include "bridge/endpoint.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
@@ -220,6 +221,29 @@ on_deliver(struct endpoint *from, uint8_t *data, size_t len, unsigned flags)
     to->ops->send(to, data, len, flags);
 }
 
+static bool
+on_takes_pipe(struct endpoint *from)
+{
+    const struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    const struct endpoint *to = other(bridge, side);
+
+    return !bridge->gone[1 - side] && !bridge->finished[1 - side] && to->ops->takes_pipe != NULL &&
+           to->ops->takes_pipe(to);
+}
+
+static void
+on_deliver_piped(struct endpoint *from, struct pipe *pipe)
+{
+    struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    struct endpoint *to = other(bridge, side);
+
+    bridge->active = loop_now(bridge->loop);
+    bridge->bytes[side] += pipe->len;
+    to->ops->send_piped(to, pipe);
+}
+
 static size_t
 on_room(struct endpoint *from)
 {
@@ -350,8 +374,16 @@ make(const struct bridge_options *options)
 int
 bridge_start(const struct bridge_options *options)
 {
-    static const struct endpoint_events events = {on_deliver, on_room, on_drained,
-                                                  on_ended,   on_gone, on_due};
+    static const struct endpoint_events events = {
+        .deliver = on_deliver,
+        .room = on_room,
+        .drained = on_drained,
+        .ended = on_ended,
+        .gone = on_gone,
+        .takes_pipe = on_takes_pipe,
+        .deliver_piped = on_deliver_piped,
+        .due = on_due,
+    };
     struct bridge *bridge = make(options);
     struct metrics_route *metrics;
     unsigned i;

@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/pipes.h"
 #include "bridge/service.h"
 #include "bridge/service_order.h"
 #include "bridge/snapshot.h"
@@ -111,11 +112,11 @@ on_stopped(struct service_owner *owner)
 /* ---- configurations ---- */
 
 /* What is left of the descriptors after those of the process itself, the log's (twice while it is
- * reopened), of the loops and of the resolvers. */
+ * reopened), of the loops, their pipes and the resolvers. */
 static size_t
 sockets_of_a_worker(unsigned n_workers, size_t n_listens, size_t spare)
 {
-    size_t own = spare + 10 + 3 * (n_workers + 1) + n_listens * n_workers;
+    size_t own = spare + 10 + 3 * (n_workers + 1) + (PIPES_DESCRIPTORS + n_listens) * n_workers;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)

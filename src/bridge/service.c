@@ -405,6 +405,7 @@ service_new(const struct service_options *options)
     }
     service->handler.request = on_request;
     service->loop = options->loop;
+    loop_open_pipes(service->loop);
     service->main_loop = options->main_loop;
     service->owner = options->owner;
     service->limits = options->limits;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/metrics.h"
+#include "base/pipes.h"
 #include "bridge/endpoint.h"
 #include "conf/conf.h"
 #include "net/stream.h"
@@ -190,6 +191,22 @@ messages_to_client(struct messages *messages, struct stream *stream, uint8_t *da
         send_base64(messages, stream, data, len);
         break;
     }
+}
+
+bool
+messages_may_be_piped(const struct conf_route *route)
+{
+    return route->messages == CONF_MESSAGES_BINARY && route->framing == CONF_FRAMING_NONE;
+}
+
+void
+messages_to_client_piped(struct messages *messages, struct stream *stream, struct pipe *pipe)
+{
+    uint8_t header[WS_HEADER_MAX];
+    size_t len = ws_encode_header(header, pipe->len, WS_BINARY, true, NULL);
+
+    count_out(messages, stream, pipe->len, 1);
+    stream_write_piped(stream, header, len, pipe);
 }
 
 void

@@ -398,6 +398,25 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
         tell_due(ws);
 }
 
+static bool
+op_takes_pipe(const struct endpoint *endpoint)
+{
+    const struct websocket *ws = from_endpoint(endpoint);
+
+    return ws->state == OPEN && messages_may_be_piped(ws->messages.route) &&
+           stream_is_plain(ws->stream);
+}
+
+static void
+op_send_piped(struct endpoint *endpoint, struct pipe *pipe)
+{
+    struct websocket *ws = from_endpoint(endpoint);
+
+    messages_to_client_piped(&ws->messages, ws->stream, pipe);
+    if (stream_pending(ws->stream) > 0)
+        tell_due(ws);
+}
+
 static size_t
 op_pending(const struct endpoint *endpoint)
 {
@@ -462,8 +481,16 @@ op_close(struct endpoint *endpoint)
 struct endpoint *
 websocket_open(const struct websocket_options *options)
 {
-    static const struct endpoint_ops ops = {op_send,   op_pending, op_resume,
-                                            op_finish, op_close,   op_look};
+    static const struct endpoint_ops ops = {
+        .send = op_send,
+        .pending = op_pending,
+        .resume = op_resume,
+        .finish = op_finish,
+        .close = op_close,
+        .look = op_look,
+        .takes_pipe = op_takes_pipe,
+        .send_piped = op_send_piped,
+    };
     static const struct stream_events events = {on_readable, on_progress};
     struct websocket *ws = calloc(1, sizeof *ws);
     struct exchange_taken taken;

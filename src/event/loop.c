@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/pipes.h"
 #include "event/mailbox.h"
 
 enum {
@@ -30,6 +31,7 @@ struct loop {
     double now;
     struct loop_deferred *deferred;
     struct buf_pool pool;
+    struct pipe_pool pipes;
     struct mailbox mailbox;
     ev_prepare prepare;
     ev_check check;
@@ -72,7 +74,8 @@ count_turn(struct loop *loop)
         metrics_set(&metrics->turn_max, (uint64_t)(length * 1e9));
     metrics_set(&metrics->sockets, loop->n_sockets);
     metrics_set(&metrics->buffer_blocks, loop->pool.n_borrowed);
-    metrics_set(&metrics->buffer_bytes, loop->pool.n_bytes);
+    metrics_set(&metrics->buffer_bytes, loop->pool.n_bytes + loop->pipes.n_bytes);
+    metrics_set(&metrics->pipes, pipe_pool_borrowed(&loop->pipes));
 }
 
 static void
@@ -173,6 +176,7 @@ loop_free(struct loop *loop)
     loop_deliver(loop);
     run_deferred(loop);
     buf_pool_deinit(&loop->pool);
+    pipe_pool_close(&loop->pipes);
     ev_loop_destroy(loop->ev);
     free(loop->scratch - LOOP_HEADROOM);
     free(loop->metrics);
@@ -238,7 +242,25 @@ loop_count_socket(struct loop *loop, int change)
 size_t
 loop_sockets(const struct loop *loop)
 {
-    return loop->n_sockets;
+    return loop->n_sockets + pipe_pool_descriptors(&loop->pipes);
+}
+
+void
+loop_open_pipes(struct loop *loop)
+{
+    pipe_pool_open(&loop->pipes);
+}
+
+struct pipe *
+loop_pipe_get(struct loop *loop)
+{
+    return pipe_get(&loop->pipes);
+}
+
+void
+loop_pipe_put(struct loop *loop, struct pipe *pipe)
+{
+    pipe_put(&loop->pipes, pipe);
 }
 
 uint8_t *

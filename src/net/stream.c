@@ -29,12 +29,11 @@ enum {
 static bool
 something_to_send(const struct stream *stream)
 {
-    return !stream->write_over && (buf_len(&stream->out) > 0 || stream->fin == FIN_WANTED);
+    return !stream->write_over && (stream_waiting(stream) > 0 || stream->fin == FIN_WANTED);
 }
 
-/* The one place that decides what the loop watches. */
-static void
-watch(struct stream *stream)
+void
+stream_watch(struct stream *stream)
 {
     struct ev_loop *ev = loop_ev(stream_loop(stream));
     int events = 0;
@@ -84,26 +83,32 @@ stream_why(const struct stream *stream)
 }
 
 static void
-sending_broke(struct stream *stream, int error)
+drop_waiting(struct stream *stream)
+{
+    stream_drop_piped(stream);
+    buf_clear(&stream->out, loop_pool(stream_loop(stream)));
+}
+
+void
+stream_sending_broke(struct stream *stream, int error)
 {
     remember_why(stream, error);
     stream->write_over = true;
     stream->stalled_since = 0;
-    buf_clear(&stream->out, loop_pool(stream_loop(stream)));
+    drop_waiting(stream);
 }
 
 /* ---- writing ---- */
 
-/* What a send on a plain socket has come to: as send_some(). */
-static ssize_t
-plain_sent(struct stream *stream, ssize_t n)
+ssize_t
+stream_sent(struct stream *stream, ssize_t n)
 {
     if (n >= 0)
         return n;
     if (errno == EAGAIN || errno == EINTR)
         return 0;
     stream->reset = errno != EPIPE; /* that one comes after the peer's FIN, an end in order */
-    sending_broke(stream, errno);
+    stream_sending_broke(stream, errno);
     return -1;
 }
 
@@ -121,10 +126,10 @@ send_some(struct stream *stream, const void *data, size_t len)
             return n;
         if (n == STREAM_AGAIN)
             return 0;
-        sending_broke(stream, 0);
+        stream_sending_broke(stream, 0);
         return -1;
     }
-    return plain_sent(stream, send(stream->io.fd, data, len, MSG_NOSIGNAL));
+    return stream_sent(stream, send(stream->io.fd, data, len, MSG_NOSIGNAL));
 }
 
 /* The same from the queue, several blocks at once where the socket is plain. */
@@ -137,7 +142,7 @@ send_queued(struct stream *stream)
     message.msg_iovlen = (size_t)buf_peek(&stream->out, pieces, FLUSH_PIECES);
     if (stream->ssl != NULL || message.msg_iovlen == 1)
         return send_some(stream, pieces[0].iov_base, pieces[0].iov_len);
-    return plain_sent(stream, sendmsg(stream->io.fd, &message, MSG_NOSIGNAL));
+    return stream_sent(stream, sendmsg(stream->io.fd, &message, MSG_NOSIGNAL));
 }
 
 static void
@@ -152,7 +157,7 @@ send_fin(struct stream *stream)
         if (result == STREAM_AGAIN)
             return;
         if (result == STREAM_BROKEN) {
-            sending_broke(stream, 0);
+            stream_sending_broke(stream, 0);
             return;
         }
     }
@@ -160,10 +165,10 @@ send_fin(struct stream *stream)
     shutdown(stream->io.fd, SHUT_WR); /* fails only if the peer has gone, which reading tells */
 }
 
-static void
-note_progress(struct stream *stream)
+void
+stream_note_progress(struct stream *stream)
 {
-    stream->stalled_since = buf_len(&stream->out) > 0 ? loop_now(stream_loop(stream)) : 0;
+    stream->stalled_since = stream_waiting(stream) > 0 ? loop_now(stream_loop(stream)) : 0;
     stream->stalled_out = 0;
 }
 
@@ -171,9 +176,11 @@ note_progress(struct stream *stream)
 static bool
 flush(struct stream *stream)
 {
-    bool moved = false;
+    bool moved = stream->piped != NULL && stream_flush_piped(stream);
     unsigned rounds = stream->ssl != NULL ? FLUSH_PIECES : 1;
 
+    if (stream->piped != NULL || stream->write_over)
+        return moved;
     while (buf_len(&stream->out) > 0 && rounds-- > 0) {
         ssize_t n = send_queued(stream);
 
@@ -183,7 +190,7 @@ flush(struct stream *stream)
             return moved;
         buf_consume(&stream->out, loop_pool(stream_loop(stream)), (size_t)n);
         moved = true;
-        note_progress(stream);
+        stream_note_progress(stream);
     }
     if (buf_len(&stream->out) == 0 && stream->fin == FIN_WANTED) {
         send_fin(stream);
@@ -201,7 +208,7 @@ stream_write(struct stream *stream, const void *data, size_t len)
     assert(stream->fin == FIN_NONE && !stream->closed);
     if (stream->write_over)
         return -1;
-    while (len > 0 && buf_len(&stream->out) == 0) {
+    while (len > 0 && stream_waiting(stream) == 0) {
         ssize_t n = send_some(stream, at, len);
 
         if (n < 0)
@@ -215,21 +222,21 @@ stream_write(struct stream *stream, const void *data, size_t len)
     }
     if (len == 0)
         return 0;
-    was_empty = buf_len(&stream->out) == 0;
+    was_empty = stream_waiting(stream) == 0;
     if (buf_append(&stream->out, loop_pool(stream_loop(stream)), at, len) != 0) {
-        sending_broke(stream, ENOMEM);
+        stream_sending_broke(stream, ENOMEM);
         return -1;
     }
     if (was_empty)
-        note_progress(stream);
-    watch(stream);
+        stream_note_progress(stream);
+    stream_watch(stream);
     return 0;
 }
 
 size_t
 stream_pending(const struct stream *stream)
 {
-    return buf_len(&stream->out);
+    return stream_waiting(stream);
 }
 
 void
@@ -238,9 +245,9 @@ stream_shutdown(struct stream *stream)
     if (stream->fin != FIN_NONE || stream->write_over)
         return;
     stream->fin = FIN_WANTED;
-    if (buf_len(&stream->out) == 0)
+    if (stream_waiting(stream) == 0)
         send_fin(stream);
-    watch(stream);
+    stream_watch(stream);
 }
 
 bool
@@ -304,10 +311,10 @@ stream_read(struct stream *stream, void *data, size_t len)
     if (n == STREAM_END || n == STREAM_BROKEN) {
         stream->read_over = true;
         if (n == STREAM_BROKEN && !stream->write_over)
-            sending_broke(stream, 0);
+            stream_sending_broke(stream, 0);
     }
     if (n <= 0)
-        watch(stream);
+        stream_watch(stream);
     return n;
 }
 
@@ -324,7 +331,7 @@ stream_want_read(struct stream *stream, bool on)
     if (stream->want_read == on)
         return;
     stream->want_read = on;
-    watch(stream);
+    stream_watch(stream);
     if (on)
         wake_for_decrypted(stream);
 }
@@ -350,9 +357,9 @@ stream_handshake(struct stream *stream)
     } else if (result == STREAM_BROKEN) {
         remember_why(stream, 0);
         stream->read_over = true;
-        sending_broke(stream, 0);
+        stream_sending_broke(stream, 0);
     }
-    watch(stream);
+    stream_watch(stream);
     return result == 1 ? 1 : result == STREAM_AGAIN ? 0 : -1;
 }
 
@@ -381,7 +388,7 @@ on_io(struct ev_loop *ev, ev_io *io, int revents)
     if ((revents & write_event) != 0 && something_to_send(stream)) {
         bool moved = flush(stream);
 
-        watch(stream);
+        stream_watch(stream);
         if (moved)
             stream->owner->events->progress(stream->owner);
         if (stream->closed)
@@ -430,7 +437,7 @@ release(struct stream *stream)
     stream->closed = true;
     stream->want_read = false;
     ev_io_stop(loop_ev(stream_loop(stream)), &stream->io);
-    buf_clear(&stream->out, loop_pool(stream_loop(stream)));
+    drop_waiting(stream);
     tls_free(stream->ssl);
     stream->ssl = NULL;
     loop_count_socket(stream_loop(stream), -1);
@@ -449,7 +456,7 @@ stream_close(struct stream *stream)
 int
 stream_detach(struct stream *stream)
 {
-    assert(stream->ssl == NULL && buf_len(&stream->out) == 0 && !stream->closed);
+    assert(stream->ssl == NULL && stream_waiting(stream) == 0 && !stream->closed);
     release(stream);
     return stream->io.fd;
 }

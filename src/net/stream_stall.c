@@ -17,7 +17,7 @@ stream_unacknowledged(const struct stream *stream)
 
     if (ioctl(stream->io.fd, SIOCOUTQ, &bytes) != 0)
         bytes = 0; /* a socket without such a queue */
-    return buf_len(&stream->out) + (size_t)bytes;
+    return stream_waiting(stream) + (size_t)bytes;
 }
 
 double

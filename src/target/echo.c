@@ -129,8 +129,14 @@ op_look(struct endpoint *endpoint)
 struct endpoint *
 echo_open(struct loop *loop)
 {
-    static const struct endpoint_ops ops = {op_send,   op_pending, op_resume,
-                                            op_finish, op_close,   op_look};
+    static const struct endpoint_ops ops = {
+        .send = op_send,
+        .pending = op_pending,
+        .resume = op_resume,
+        .finish = op_finish,
+        .close = op_close,
+        .look = op_look,
+    };
     struct echo *echo = calloc(1, sizeof *echo);
 
     if (echo == NULL) {

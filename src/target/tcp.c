@@ -13,16 +13,33 @@
 #include "net/stream.h"
 #include "target/units.h"
 
+/*
+ * Large reads go through a pipe: that saves two copies and takes one call more, which pays from some size
+ * on. What the last read brought is the guess for the next.
+ */
+enum {
+    LARGE = 32768,
+    FRAME_MAX = 65536,
+    TURN_MAX = 4 * FRAME_MAX, /* bytes that one stream takes of a turn */
+};
+
+/* Nothing can go through a pipe while something waits for the client. So bytes wait at the target then,
+ * rather than being copied: but not for longer than this without the client taking any. */
+static const double PATIENCE = 0.1;
+
 struct tcp {
     struct endpoint endpoint;
     struct stream_owner owner;
     struct stream *stream;
     const struct conf_route *route;
     struct units *units; /* NULL: framing = none */
+    double absorb_at;    /* when to read though something waits; 0: not waiting for a pipe */
     double close_by; /* finishing, and all was sent: when to stop waiting for the target's FIN */
     struct loop_deferred free_later;
     bool finishing; /* finish() was called */
     bool ended;     /* the target's FIN or failure was told */
+    bool large;     /* the last read was */
+    bool absorbing; /* read by copies until nothing waits */
     bool over;
 };
 
@@ -74,7 +91,9 @@ end(struct tcp *tcp, uint16_t code, const char *reason)
 static double
 due(const struct tcp *tcp)
 {
-    return timer_sooner(tcp->close_by, stream_write_due(tcp->stream, tcp->route->write_timeout));
+    double write_due = stream_write_due(tcp->stream, tcp->route->write_timeout);
+
+    return timer_sooner(tcp->absorb_at, timer_sooner(tcp->close_by, write_due));
 }
 
 static void
@@ -138,6 +157,59 @@ target_ended(struct tcp *tcp)
 }
 
 static void
+note_size(struct tcp *tcp, size_t n)
+{
+    tcp->large = n >= LARGE && tcp->units == NULL && stream_is_plain(tcp->stream);
+}
+
+/* Moves what one frame may hold. Returns how many bytes; 0: none, for whatever reason. */
+static size_t
+move_piped(struct tcp *tcp, size_t room)
+{
+    struct loop *loop = stream_loop(tcp->stream);
+    struct pipe *pipe = loop_pipe_get(loop);
+    size_t n;
+
+    if (pipe == NULL)
+        return 0;
+    n = stream_read_piped(tcp->stream, pipe, room < FRAME_MAX ? room : FRAME_MAX);
+    if (n > 0)
+        tcp->endpoint.events->deliver_piped(&tcp->endpoint, pipe);
+    else
+        loop_pipe_put(loop, pipe);
+    return n;
+}
+
+/* Whether bytes have gone the short way. The more a turn takes, the more the next one finds. */
+static bool
+read_piped(struct tcp *tcp)
+{
+    size_t moved = 0, n, room;
+
+    do {
+        room = tcp->endpoint.events->room(&tcp->endpoint);
+        n = room == tcp->route->buffer ? move_piped(tcp, room) : 0;
+        moved += n;
+    } while (n == FRAME_MAX && moved < TURN_MAX);
+    if (moved > 0)
+        note_size(tcp, moved);
+    return moved > 0;
+}
+
+/* Whether large reads should go through a pipe, but something waits. Begins to wait for it. */
+static bool
+waits_for_pipe(struct tcp *tcp, size_t room)
+{
+    if (room == tcp->route->buffer)
+        tcp->absorbing = false;
+    if (!tcp->large || tcp->absorbing || room == tcp->route->buffer ||
+        !tcp->endpoint.events->takes_pipe(&tcp->endpoint))
+        return false;
+    tcp->absorb_at = loop_now(stream_loop(tcp->stream)) + PATIENCE;
+    return true;
+}
+
+static void
 on_readable(struct stream_owner *owner)
 {
     struct tcp *tcp = container_of(owner, struct tcp, owner);
@@ -145,12 +217,18 @@ on_readable(struct stream_owner *owner)
     uint8_t *scratch = loop_scratch(stream_loop(tcp->stream));
     ssize_t n;
 
-    if (room == 0) {
+    if (room == 0 || waits_for_pipe(tcp, room)) {
         stream_want_read(tcp->stream, false);
+        if (tcp->absorb_at != 0)
+            tell_due(tcp);
         return;
     }
+    if (tcp->large && !tcp->absorbing && tcp->endpoint.events->takes_pipe(&tcp->endpoint) &&
+        read_piped(tcp))
+        return;
     n = stream_read(tcp->stream, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH);
     if (n > 0) {
+        note_size(tcp, (size_t)n);
         deliver(tcp, scratch, (size_t)n);
     } else if (n == STREAM_END) {
         target_ended(tcp);
@@ -199,8 +277,14 @@ op_resume(struct endpoint *endpoint)
 {
     struct tcp *tcp = from_endpoint(endpoint);
 
-    if (!tcp->over)
-        stream_want_read(tcp->stream, true);
+    if (tcp->over)
+        return;
+    if (waits_for_pipe(tcp, endpoint->events->room(endpoint))) {
+        tell_due(tcp);
+        return;
+    }
+    tcp->absorb_at = 0;
+    stream_want_read(tcp->stream, true);
 }
 
 static void
@@ -225,6 +309,14 @@ op_close(struct endpoint *endpoint)
         release(tcp);
 }
 
+static void
+absorb(struct tcp *tcp)
+{
+    tcp->absorb_at = 0;
+    tcp->absorbing = true;
+    stream_want_read(tcp->stream, true);
+}
+
 static double
 op_look(struct endpoint *endpoint)
 {
@@ -232,6 +324,8 @@ op_look(struct endpoint *endpoint)
 
     if (tcp->over)
         return 0;
+    if (tcp->absorb_at != 0 && tcp->absorb_at <= loop_now(stream_loop(tcp->stream)) + 0.001)
+        absorb(tcp);
     if (stream_takes_nothing(tcp->stream, tcp->route->write_timeout))
         end(tcp, 1014, "target takes no data");
     else if (tcp->close_by != 0 && tcp->close_by <= loop_now(stream_loop(tcp->stream)) + 0.001)
@@ -242,8 +336,14 @@ op_look(struct endpoint *endpoint)
 struct endpoint *
 tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *route)
 {
-    static const struct endpoint_ops ops = {op_send,   op_pending, op_resume,
-                                            op_finish, op_close,   op_look};
+    static const struct endpoint_ops ops = {
+        .send = op_send,
+        .pending = op_pending,
+        .resume = op_resume,
+        .finish = op_finish,
+        .close = op_close,
+        .look = op_look,
+    };
     static const struct stream_events events = {on_readable, on_progress};
     struct tcp *tcp = calloc(1, sizeof *tcp);
 

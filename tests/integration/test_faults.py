@@ -88,7 +88,7 @@ def test_without_descriptors_clients_wait_for_their_turn(culvert, peer):
 
 def test_the_last_one_to_find_room_may_take_his_time(culvert):
     """Nobody is closed to make room before somebody waits for it."""
-    c = culvert("[route /x]\ntarget = echo:\n", wrapper=few_descriptors(40))
+    c = culvert("[route /x]\ntarget = echo:\n", wrapper=few_descriptors(44))
     before, served = c.fds(), []
     while True:
         fds, wire = c.fds(), c.wire()
