@@ -47,11 +47,11 @@ def test_a_pipe_holds_what_a_client_does_not_take(culvert, peer):
     digest, length, others = read_all(ws)
     assert (digest, length) == (target.digest(), target.total)
     assert [(one.opcode, one.payload) for one in others] == [(PONG, b"between")]
+    ws.send_close()
+    ws.close()
     event = c.wait_event("websocket")
     assert (event["code"], event["out"]) == ("1000", str(target.total))
     assert admin.metrics().get("culvert_bytes_total", route="/x", direction="out") == target.total
-    ws.send_close()
-    ws.close()
     wait_until(lambda: pipes(admin) == 0 and c.fds() <= before, "nothing is left")
 
 
@@ -106,10 +106,10 @@ def test_a_small_buffer_is_kept_to(culvert, peer):
 @pytest.mark.parametrize("how", ["reset", "close"])
 def test_a_client_that_goes_while_its_pipe_is_full_leaves_nothing(culvert, peer, how):
     target = peer(Pourer)
-    c = culvert(ADMIN + route(target))
+    c = culvert(ADMIN + route(target, "close_timeout = 300ms"))
     admin, before = Admin(c), c.fds()
     for _ in range(3):
-        ws = c.ws("/x", receive_buffer=65536)
+        ws = c.ws("/x")
         wait_until(lambda: pipes(admin) == 1, "a pipe that waits")
         ws.reset() if how == "reset" else ws.close()
         wait_until(lambda: pipes(admin) == 0 and c.fds() <= before, "nothing is left")
