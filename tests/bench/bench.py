@@ -281,7 +281,7 @@ def run_all(bench, only):
 
 def heading(bench):
     print(f"culvert bench: {figures.machine()}")
-    print(f"  {figures.first_line(bench.culvert, '--version')}")
+    print(f"  {figures.first_line(bench.culvert, '--version')}; TCP with {figures.congestion_control()}")
     for name, package in (("haproxy", "haproxy"), ("nginx", "nginx"), ("websockify", "websockify")):
         print(f"  {name} {figures.package_version(package) or 'missing'}")
     pairs = PAIRS_QUICK if bench.quick else f"{PAIRS}, or {PAIRS_GOAL} where there is a goal,"

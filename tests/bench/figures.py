@@ -84,6 +84,11 @@ def package_version(name):
     return first_line("dpkg-query", "-W", "-f=${Version}", name)
 
 
+def congestion_control():
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as file:
+        return file.read().strip()
+
+
 def machine():
     with open("/proc/cpuinfo") as file:
         info = file.read()

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the bench finds and does not depend on time: that it runs, and what an idle connection holds."""
+
+import os
+import re
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def bench(*arguments):
+    done = subprocess.run(
+        ["tests/bench/run.sh", "--quick", "--alone", *arguments],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+        env={**os.environ, "CULVERT": os.path.abspath(os.environ["CULVERT"])},
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_an_idle_connection_takes_less_than_a_kibibyte_and_16_with_tls():
+    rows = dict(re.findall(r"^  (idle|idle-tls) +culvert +\d+ +([\d,]+) ", bench("--only", "idle"), re.M))
+    assert 200 < int(rows["idle"].replace(",", "")) <= 1024
+    assert 2000 < int(rows["idle-tls"].replace(",", "")) <= 16384
+
+
+def test_the_table_has_a_row_for_the_floor():
+    row = re.search(r"^  echo +us/message +([\d.]+) +relay +([\d.]+) +([\d.]+) \[", bench("--only", "echo"), re.M)
+    assert row and all(float(value) > 0 for value in row.groups())
