@@ -92,7 +92,7 @@ install: all ## install under PREFIX (default /usr/local), honouring DESTDIR
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/culvert
 	install -m 644 contrib/man/culvert.1 $(DESTDIR)$(PREFIX)/share/man/man1/culvert.1
 	install -m 644 contrib/man/culvert.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/culvert.ini.5
-	install -m 644 README.md CHANGELOG.md LICENSE conf/culvert.ini conf/minimal.ini contrib/doc/performance.md \
+	install -m 644 README.md CHANGELOG.md LICENSE conf/culvert.ini conf/minimal.ini \
 	    $(DESTDIR)$(PREFIX)/share/doc/culvert
 	test -e $(DESTDIR)$(SYSCONFDIR)/culvert.ini || \
 	    install -m 644 conf/minimal.ini $(DESTDIR)$(SYSCONFDIR)/culvert.ini
