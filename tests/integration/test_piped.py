@@ -142,3 +142,13 @@ def test_large_and_small_answers_mixed(culvert, peer):
         assert ws.recv_bytes(n) == data
         ws.send_binary(data)
         assert conn.read(n) == data
+
+
+def test_unix_sockets_on_both_sides(culvert, peer, tmp_path):
+    target = peer(Pourer, 20_000_000, path=str(tmp_path / "target"))
+    address = str(tmp_path / "front")
+    c = culvert(f"[server]\nlisten = unix:{address}\nadmin = 127.0.0.1:0\nworkers = 1\n{route(target)}")
+    admin = Admin(c)
+    ws = c.ws("/x", address=address)
+    wait_until(lambda: admin.metrics().get("culvert_worker_buffer_bytes") > 0, "bytes to wait")
+    assert read_all(ws)[:2] == (target.digest(), target.total)
