@@ -109,11 +109,12 @@ pipe_put(struct pipe_pool *pool, struct pipe *pipe)
         ;
     if (pipe == pool->first) {
         pool->first_is_out = false;
-        return;
+    } else {
+        pipe->next = pool->free_list;
+        pool->free_list = pipe;
+        pool->n_borrowed--;
     }
-    pipe->next = pool->free_list;
-    pool->free_list = pipe;
-    if (--pool->n_borrowed == 0)
+    if (!pool->first_is_out && pool->n_borrowed == 0)
         drop_free(pool);
 }
 

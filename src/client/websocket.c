@@ -290,7 +290,7 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
         return;
     if (has_begun_message(ws, before))
         ws->liveness.message = loop_now(ws->loop);
-    if (pinged || ws->decoder.in_message)
+    if (pinged || ws->decoder.in_message || stream_pending(ws->stream) > 0)
         tell_due(ws);
 }
 

@@ -32,6 +32,15 @@ something_to_send(const struct stream *stream)
     return !stream->write_over && (stream_waiting(stream) > 0 || stream->fin == FIN_WANTED);
 }
 
+/* Decrypted bytes do not wake the loop. */
+static void
+wake_for_decrypted(struct stream *stream)
+{
+    if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
+        stream->read_want == STREAM_WANT_NOTHING && SSL_has_pending(stream->ssl))
+        ev_feed_event(loop_ev(stream_loop(stream)), &stream->io, EV_READ);
+}
+
 void
 stream_watch(struct stream *stream)
 {
@@ -49,15 +58,7 @@ stream_watch(struct stream *stream)
         return;
     ev_io_modify(&stream->io, events);
     ev_io_start(ev, &stream->io);
-}
-
-/* Decrypted bytes do not wake the loop. */
-static void
-wake_for_decrypted(struct stream *stream)
-{
-    if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
-        stream->read_want == STREAM_WANT_NOTHING && SSL_has_pending(stream->ssl))
-        ev_feed_event(loop_ev(stream_loop(stream)), &stream->io, EV_READ);
+    wake_for_decrypted(stream); /* to stop it has taken back what was fed */
 }
 
 /* ---- failures ---- */

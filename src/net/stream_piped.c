@@ -20,6 +20,12 @@ stream_read_piped(struct stream *stream, struct pipe *pipe, size_t max)
     if (stream->read_over)
         return 0;
     n = pipe_fill(pipe, stream->io.fd, max);
+    /* The socket's error is told once, and recv() would take it for an end in order. What splice() finds
+     * wrong by itself leaves the socket as it is. */
+    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EINVAL && errno != ENOMEM) {
+        stream->reset = true;
+        stream_sending_broke(stream, errno);
+    }
     return n > 0 ? (size_t)n : 0;
 }
 

@@ -152,3 +152,16 @@ def test_unix_sockets_on_both_sides(culvert, peer, tmp_path):
     ws = c.ws("/x", address=address)
     wait_until(lambda: admin.metrics().get("culvert_worker_buffer_bytes") > 0, "bytes to wait")
     assert read_all(ws)[:2] == (target.digest(), target.total)
+
+
+def test_a_reset_behind_a_mass_of_bytes_is_no_end_in_order(culvert, peer):
+    """The pipe is told of it first, and only once."""
+    target = peer(Resetter, os.urandom(4 * 65536))
+    c = culvert(ADMIN + route(target))
+    for _ in range(5):
+        ws = c.ws("/x")
+        while (one := ws.recv_frame()).opcode == BINARY:
+            pass
+        assert one.payload[:2] == (1014).to_bytes(2, "big")
+        ws.send_close(1014)
+        ws.close()
