@@ -5,7 +5,8 @@
  *      socket ──fill──→ [ pipe ] ──drain──→ socket
  *
  * A pool has one pipe from its beginning to its end, which is enough while sockets take what they are
- * given; more are made for those that do not, up to a ceiling, and are closed when none is borrowed. So an idle worker has the descriptors that it had at its beginning.
+ * given; more are made for those that do not, up to a ceiling, and are closed when none is borrowed. So
+ * an idle worker has the descriptors that it had at its beginning.
  *
  * Thread:    a pool belongs to one worker.
  * Lifetime:  the pool outlives its pipes.

@@ -267,7 +267,7 @@ def run_all(bench, only):
     if not only or only == "slow-reader":
         report("A slow reader", run_slow(bench))
     if not only or only == "idle":
-        report("Idle bridged connections (PSS of the process; relay, haproxy and nginx as TCP)",
+        report("Idle bridged connections (anonymous PSS of the process; relay, haproxy and nginx as TCP)",
                figures.table(["", "server", "held", "bytes each", "CPU us/s", "goal", ""], memory.run_idle(bench)))
     bench.stop()
     if not only or only == "many":
