@@ -115,6 +115,13 @@ size_t ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode);
 size_t ws_encode_header(uint8_t *out, uint64_t len, enum ws_opcode opcode, bool fin,
                         const uint8_t *key);
 
+/* Of the message that has begun only a header has come so far. */
+static inline bool
+ws_decoder_awaits_payload(const struct ws_decoder *decoder)
+{
+    return decoder->in_message && decoder->left == decoder->message_len;
+}
+
 /* ---- Close (section 7.4) ---- */
 
 enum {

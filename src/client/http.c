@@ -23,13 +23,6 @@ enum {
 
 static void process(struct http *http);
 
-const char *
-http_name(struct http *http)
-{
-    return http->name[0] != '\0' ? http->name
-                                 : loop_connection_name(http->loop, http->number, http->name);
-}
-
 /* ---- lifetime ---- */
 
 static void

@@ -8,6 +8,13 @@
 #include "conf/conf.h"
 #include "proto/query_mask.h"
 
+const char *
+http_name(struct http *http)
+{
+    return http->name[0] != '\0' ? http->name
+                                 : loop_connection_name(http->loop, http->number, http->name);
+}
+
 void
 http_look_at_greeting(struct http *http, bool last)
 {

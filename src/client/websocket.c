@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "bridge/endpoint.h"
+#include "client/early.h"
 #include "client/http.h"
 #include "client/liveness.h"
 #include "client/messages.h"
@@ -43,11 +44,7 @@ struct websocket {
     struct linger_set *lingers;
     struct ws_pong *pong; /* the one that waits for the socket */
     union {
-        struct {
-            char *early; /* what came before the 101 */
-            uint32_t early_len;
-            uint32_t early_at;
-        };
+        struct early early;
         struct loop_deferred free_later; /* released */
     };
 };
@@ -77,7 +74,7 @@ release(struct websocket *ws)
     ws->state = OVER;
     stream_close(ws->stream);
     ws->stream = NULL;
-    free(ws->early);
+    early_deinit(&ws->early);
     loop_defer(ws->loop, &ws->free_later, free_websocket);
 }
 
@@ -251,16 +248,6 @@ deliver(struct websocket *ws, const struct ws_chunk *chunk)
     }
 }
 
-/* A message of which only a header has come so far, and that in this read: `before` is what was
- * left of a frame before it. */
-static bool
-has_begun_message(const struct websocket *ws, uint64_t before)
-{
-    const struct ws_decoder *decoder = &ws->decoder;
-
-    return decoder->in_message && decoder->left == decoder->message_len && decoder->left != before;
-}
-
 /* data has ENDPOINT_HEADROOM bytes before it and is used up. */
 static void
 decode(struct websocket *ws, uint8_t *data, size_t len)
@@ -288,17 +275,11 @@ decode(struct websocket *ws, uint8_t *data, size_t len)
     }
     if (ws->state == OVER)
         return;
-    if (has_begun_message(ws, before))
+    /* In this read: `before` is what was left of a frame before it. */
+    if (ws_decoder_awaits_payload(&ws->decoder) && ws->decoder.left != before)
         ws->liveness.message = loop_now(ws->loop);
     if (pinged || ws->decoder.in_message || stream_pending(ws->stream) > 0)
         tell_due(ws);
-}
-
-static void
-pause_reading(struct websocket *ws)
-{
-    ws->reading = false;
-    stream_want_read(ws->stream, false);
 }
 
 static void
@@ -310,7 +291,8 @@ on_readable(struct stream_owner *owner)
     ssize_t n;
 
     if (room == 0) {
-        pause_reading(ws);
+        ws->reading = false;
+        stream_want_read(ws->stream, false);
         return;
     }
     if (room > LOOP_SCRATCH)
@@ -330,25 +312,16 @@ decode_early(struct websocket *ws)
 {
     uint8_t *scratch = loop_scratch(ws->loop);
 
-    while (ws->early_at < ws->early_len) {
-        size_t len = ws->early_len - ws->early_at;
+    while (ws->early.bytes != NULL) {
         size_t room = ws->endpoint.events->room(&ws->endpoint);
 
         if (room == 0)
             return false;
-        if (len > room)
-            len = room;
-        if (len > LOOP_SCRATCH)
-            len = LOOP_SCRATCH;
-        memcpy(scratch, ws->early + ws->early_at, len);
-        ws->early_at += len;
-        decode(ws, scratch, len);
+        decode(ws, scratch,
+               early_take(&ws->early, scratch, room < LOOP_SCRATCH ? room : LOOP_SCRATCH));
         if (ws->state == OVER)
             return false;
     }
-    free(ws->early);
-    ws->early = NULL;
-    ws->early_len = ws->early_at = 0;
     return true;
 }
 
@@ -512,8 +485,7 @@ websocket_open(const struct websocket_options *options)
     messages_init(&ws->messages, options->route, options->metrics);
     exchange_take(options->exchange, &ws->owner, &taken);
     ws->stream = taken.stream;
-    ws->early = taken.early;
-    ws->early_len = (uint32_t)taken.early_len; /* HTTP_HELD_MAX at most */
+    early_init(&ws->early, taken.early, taken.early_len);
     ws->client_ended = taken.ended;
     len = ws_handshake_answer(options->handshake, options->digest, answer, sizeof answer);
     assert(len > 0);

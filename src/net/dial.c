@@ -28,6 +28,7 @@
 #include "event/loop.h"
 #include "event/timer.h"
 #include "net/addr.h"
+#include "net/dial_connect.h"
 #include "net/resolver.h"
 #include "net/tcp_options.h"
 
@@ -219,72 +220,12 @@ too_late(struct timer *timer)
 
 /* ---- one attempt ---- */
 
-static bool
-same_addr(const struct addr *a, const struct addr *b)
-{
-    return a->len == b->len && memcmp(&a->storage, &b->storage, a->len) == 0;
-}
-
-/*
- * A connection to a port of this host that nobody listens on may be given that very port as its
- * own, and then TCP's simultaneous open makes it its own peer (RFC 9293 section 3.5): an echo where
- * a refusal is due.
- */
-static bool
-is_self_connected(int fd, const struct addr *peer)
-{
-    struct addr own = {.len = sizeof own.storage};
-
-    if (peer->storage.ss_family == AF_UNIX)
-        return false;
-    if (getsockname(fd, (struct sockaddr *)&own.storage, &own.len) != 0)
-        return false;
-    return same_addr(&own, peer);
-}
-
-/* 0 when connected, EINPROGRESS when it was woken for nothing, or why it failed. */
-static int
-outcome_of(int fd)
-{
-    struct addr peer = {.len = sizeof peer.storage};
-    int error = 0;
-    socklen_t size = sizeof error;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        return errno;
-    if (error != 0)
-        return error;
-    if (getpeername(fd, (struct sockaddr *)&peer.storage, &peer.len) != 0)
-        return errno == ENOTCONN ? EINPROGRESS : errno;
-    return is_self_connected(fd, &peer) ? ECONNREFUSED : 0;
-}
-
-/*
- * connect(), and again if that has only begun: a target on this machine has answered by then, so that
- * the loop need not be asked to tell, which costs more than the second call. 0 when connected, or an
- * errno: EINPROGRESS if the loop will tell.
- */
-static int
-connect_at_once(int fd, const struct addr *addr)
-{
-    const struct sockaddr *to = (const struct sockaddr *)&addr->storage;
-    int error = connect(fd, to, addr->len) == 0 ? 0 : errno;
-
-    if (error == EINPROGRESS)
-        error = connect(fd, to, addr->len) == 0 ? 0 : errno;
-    if (error == EALREADY || error == EINTR)
-        return EINPROGRESS;
-    if (error != 0)
-        return error;
-    return is_self_connected(fd, addr) ? ECONNREFUSED : 0;
-}
-
 static void
 attempt_ready(struct ev_loop *ev, ev_io *io, int events)
 {
     struct attempt *attempt = container_of(io, struct attempt, io);
     struct dial *dial = attempt->dial;
-    int error = outcome_of(attempt->fd);
+    int error = dial_connect_outcome(attempt->fd);
     int fd;
 
     (void)events;
@@ -327,7 +268,7 @@ begin_attempt(struct dial *dial, const struct addr *addr)
         return errno;
     if (family != AF_UNIX)
         tcp_options_set(fd);
-    error = connect_at_once(fd, addr);
+    error = dial_connect(fd, addr);
     if (error == EINPROGRESS)
         watch(dial, fd);
     else if (error == 0)

@@ -175,3 +175,16 @@ def test_write_timeout_leaves_a_slow_client_alone(culvert, peer):
         got += len(ws.recv_data().payload)
     rest, code, _ = ws.recv_to_close()
     assert code == 1000 and got + len(rest) == 20_000_000
+
+
+def test_pongs_that_a_client_does_not_take_have_their_deadline(culvert, tmp_path):
+    """Nothing else is to be sent to it, and on a unix socket the kernel does not notice."""
+    address = str(tmp_path / "front")
+    c = culvert(
+        f"[server]\nlisten = unix:{address}\n"
+        "[route /x]\ntarget = echo:\nheartbeat = 0\nidle_timeout = 0\nwrite_timeout = 500ms\n"
+    )
+    ws = c.ws("/x", address=address)
+    ws.send(frame(PING, bytes(125)) * 20_000)
+    event = c.wait_event("websocket")
+    assert (event["code"], event["ended_by"]) == ("1013", "culvert")

@@ -54,6 +54,27 @@ test_a_paused_reader_finds_the_rest_when_it_goes_on(void **state)
     assert_int_equal(pair->server.wrong, 0);
 }
 
+/* To change what is watched must not lose the event that stands for what is decrypted, or read ahead. */
+static void
+test_what_was_read_ahead_is_told_though_writing_begins_to_wait(void **state)
+{
+    struct pair *pair = *state;
+
+    shake_hands(pair);
+    stream_want_read(pair->client.stream, false);
+    pair->server.once = true;
+    pair->server.read_max = 10;
+    send_sequence(pair->client.stream, 0, 10);
+    send_sequence(pair->client.stream, 10, 10);
+    run_until(&pair->test, &pair->server.reads, 1);
+    stream_want_read(pair->server.stream, true);
+    flood(pair->server.stream);
+    assert_true(stream_pending(pair->server.stream) > 0);
+    run_until(&pair->test, &pair->server.reads, 2);
+    assert_int_equal(pair->server.got, 20);
+    assert_int_equal(pair->server.wrong, 0);
+}
+
 static void
 test_small_reads_get_everything_without_pausing(void **state)
 {
@@ -221,6 +242,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         BOTH_WAYS(test_what_the_socket_does_not_take_follows_in_order),
         BOTH_WAYS(test_a_paused_reader_finds_the_rest_when_it_goes_on),
+        BOTH_WAYS(test_what_was_read_ahead_is_told_though_writing_begins_to_wait),
         BOTH_WAYS(test_small_reads_get_everything_without_pausing),
         BOTH_WAYS(test_one_side_may_end_while_the_other_talks_on),
         BOTH_WAYS(test_a_truncated_stream_is_broken_where_that_can_be_told),
