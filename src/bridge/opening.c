@@ -68,6 +68,15 @@ on_client_gone(struct exchange_owner *owner)
     release(opening);
 }
 
+static void
+no_memory(struct exchange *exchange)
+{
+    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
+    exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
+    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
+                   "out of memory or descriptors");
+}
+
 /* Both sides are there. */
 static void
 join(struct opening *opening, struct endpoint *target)
@@ -97,8 +106,7 @@ join(struct opening *opening, struct endpoint *target)
     bridge.client = websocket_open(&client);
     if (bridge.client == NULL) {
         target->ops->close(target);
-        exchange_error(opening->exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
-                       "out of memory");
+        no_memory(opening->exchange);
         return;
     }
     if (bridge_start(&bridge) != 0) {
@@ -243,15 +251,6 @@ open_target(struct opening *opening)
         options.proxy_header = &header;
     }
     return target_open(&options, &opening->target_owner);
-}
-
-static void
-no_memory(struct exchange *exchange)
-{
-    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
-    exchange_set_reason(exchange, METRICS_REFUSED_MEMORY);
-    exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE,
-                   "out of memory or descriptors");
 }
 
 void
