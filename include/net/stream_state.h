@@ -29,23 +29,24 @@ struct stream {
     ev_io io; /* its data is the loop */
     struct stream_owner *owner;
     SSL *ssl;
-    uint8_t fin;        /* enum fin_state */
-    uint8_t read_want;  /* enum stream_want: what reading waits for, but for READ */
-    uint8_t write_want; /* the same for writing, but for WRITE */
-    bool want_read;
-    bool read_over;  /* its end or a failure was reported */
-    bool write_over; /* nothing more can be sent */
-    bool reset;      /* sending heard of a reset, of which reading will not be told again */
-    bool closed;
-    struct pipe *piped; /* in front of out: what the socket would not take yet; NULL: nothing */
+    uint8_t fin : 2;        /* enum fin_state */
+    uint8_t read_want : 2;  /* enum stream_want: what reading waits for, but for READ */
+    uint8_t write_want : 2; /* the same for writing, but for WRITE */
+    bool want_read : 1;
+    bool read_over : 1;  /* its end or a failure was reported */
+    bool write_over : 1; /* nothing more can be sent */
+    bool reset : 1;      /* an error was told that reading will not be told again */
+    bool closed : 1;
+    uint32_t stalled_out; /* stream_unacknowledged() at the last look since stalled_since; 0: not
+                             looked yet */
+    struct pipe *piped;   /* in front of out: what the socket would not take yet; NULL: nothing */
     union {
         struct buf out;
         struct loop_deferred free_later; /* closed: nothing waits any more */
     };
     double stalled_since; /* when the socket last took anything while something waited; 0: nothing
                              waits */
-    size_t stalled_out; /* stream_unacknowledged() at the last look since then; 0: not looked yet */
-    char *why;          /* allocated with the first failure */
+    char *why;            /* allocated with the first failure */
 };
 
 /* Bytes that the socket has not taken yet. */

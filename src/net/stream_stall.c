@@ -32,11 +32,13 @@ bool
 stream_takes_nothing(struct stream *stream, double timeout)
 {
     double due = stream_write_due(stream, timeout);
-    size_t out;
+    size_t bytes;
+    uint32_t out;
 
     if (due == 0 || loop_now(stream_loop(stream)) + 0.001 < due)
         return false;
-    out = stream_unacknowledged(stream);
+    bytes = stream_unacknowledged(stream);
+    out = bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
     if (stream->stalled_out == 0) {
         stream->stalled_out = out;
         return false;

@@ -33,9 +33,14 @@ struct tcp {
     struct stream *stream;
     const struct conf_route *route;
     struct units *units; /* NULL: framing = none */
-    double absorb_at;    /* when to read though something waits; 0: not waiting for a pipe */
-    double close_by; /* finishing, and all was sent: when to stop waiting for the target's FIN */
-    struct loop_deferred free_later;
+    union {
+        struct {
+            double absorb_at; /* when to read though something waits; 0: not waiting for a pipe */
+            double close_by;  /* finishing, and all was sent: when to stop waiting for the target's
+                                 FIN; 0: not yet */
+        };
+        struct loop_deferred free_later; /* over */
+    };
     bool finishing; /* finish() was called */
     bool ended;     /* the target's FIN or failure was told */
     bool large;     /* the last read was */
