@@ -156,10 +156,11 @@ def test_unix_sockets_on_both_sides(culvert, peer, tmp_path):
 
 def test_a_reset_behind_a_mass_of_bytes_is_no_end_in_order(culvert, peer):
     """The pipe is told of it first, and only once."""
-    target = peer(Resetter, os.urandom(4 * 65536))
+    target = peer(Resetter, os.urandom(4 * 65536), wait_for=1)  # a reset before the 101 is a 502
     c = culvert(ADMIN + route(target))
     for _ in range(5):
         ws = c.ws("/x")
+        ws.send_binary(b"x")
         while (one := ws.recv_frame()).opcode == BINARY:
             pass
         assert one.payload[:2] == (1014).to_bytes(2, "big")
