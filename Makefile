@@ -17,7 +17,7 @@ Q        := $(if $(V),,@)
 JOBS     ?= $(shell nproc)
 PYTHON   ?= /usr/bin/python3
 
-PACKAGES := libcares libssl libcrypto
+PACKAGES := libcares libssl libcrypto jansson
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
             -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wcast-qual
 CPPFLAGS += -D_GNU_SOURCE -DCULVERT_VERSION='"$(VERSION)"' -DCULVERT_SYSCONFDIR='"$(SYSCONFDIR)"' -Iinclude

@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 
 # One package per word; "a|b" is satisfied by either, and a is what gets installed.
-build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev"
+build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev libjansson-dev"
 demo="socat bc"
 test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
@@ -44,9 +44,9 @@ esac
 # Whether the libraries are there although no package manager of Debian's knows: a link test.
 links() {
     local flags
-    flags=$(pkg-config --cflags --libs libcares libssl libcrypto 2>/dev/null) || return 1
+    flags=$(pkg-config --cflags --libs libcares libssl libcrypto jansson 2>/dev/null) || return 1
     # shellcheck disable=SC2086
-    printf '#include <ev.h>\n#include <ini.h>\n#include <ares.h>\n#include <http_parser.h>\n%s\n' \
+    printf '#include <ev.h>\n#include <ini.h>\n#include <ares.h>\n#include <http_parser.h>\n#include <jansson.h>\n%s\n' \
         'int main(void) { return 0; }' |
         "${CC:-cc}" -x c -o /dev/null - $flags -lev -linih -lhttp_parser >/dev/null 2>&1
 }

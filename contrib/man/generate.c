@@ -129,6 +129,8 @@ placeholder(const struct conf_key *key)
         return ".Ar duration";
     case CONF_ENUM:
         return ".Ar word";
+    case CONF_SET:
+        return ".Ar word , ...";
     case CONF_TEXT:
         return ".Ar text";
     case CONF_LIST:

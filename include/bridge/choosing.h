@@ -13,13 +13,19 @@
 #ifndef CULVERT_BRIDGE_CHOOSING_H
 #define CULVERT_BRIDGE_CHOOSING_H
 
+#include "conf/map_file.h"
+
 struct conf_route;
 struct exchange;
 struct route_context;
-struct ws_handshake;
+struct opening_request;
 
-/* Answers the exchange in any case, now or later. handshake is copied. */
+/* The token that the request names, for opening_request; empty where it cannot be one. While the request is
+ * there. Returns 0, or -1 if there are two. */
+int choosing_token(const struct exchange *exchange, char token[CONF_MAP_FILE_TOKEN_MAX + 1]);
+
+/* Answers the exchange in any case, now or later. request is copied. */
 void choosing_start(const struct route_context *context, struct exchange *exchange,
-                    const struct conf_route *route, const struct ws_handshake *handshake);
+                    const struct conf_route *route, const struct opening_request *request);
 
 #endif

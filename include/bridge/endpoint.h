@@ -66,6 +66,8 @@ struct endpoint_ops {
     /* Nothing more comes from the other side: send what waits, then say goodbye in the endpoint's
      * own way. It may go on delivering until it is gone. */
     void (*finish)(struct endpoint *endpoint, const struct ending *ending);
+    /* What waits for the other side has become less: waiting() tells how much. NULL: of no interest. */
+    void (*taken)(struct endpoint *endpoint);
     /* Ends now, without events. */
     void (*close)(struct endpoint *endpoint);
     /* A deadline may have come, of this endpoint or another: does what is due, which may end it.
@@ -83,6 +85,8 @@ struct endpoint_events {
     void (*deliver)(struct endpoint *from, uint8_t *data, size_t len, unsigned flags);
     /* How many bytes may be delivered now; 0: stop reading until resume(). */
     size_t (*room)(struct endpoint *from);
+    /* Bytes that wait for the other side; SIZE_MAX if it takes none any more. */
+    size_t (*waiting)(struct endpoint *from);
     /* pending() has fallen. */
     void (*drained)(struct endpoint *from);
     /* Nothing more will be delivered. Once. */

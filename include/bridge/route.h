@@ -14,12 +14,16 @@
 #ifndef CULVERT_BRIDGE_ROUTE_H
 #define CULVERT_BRIDGE_ROUTE_H
 
+#include <stdbool.h>
+
 struct bridge_set;
 struct exchange;
 struct limits;
 struct linger_set;
 struct loop;
 struct resolver;
+struct service;
+struct sessions;
 struct snapshot;
 struct ws_digest;
 
@@ -32,6 +36,8 @@ struct route_context {
     struct resolver *resolver;
     struct linger_set *lingers;
     struct bridge_set *bridges;
+    struct sessions *sessions;
+    struct service *service; /* the worker's, which knows the others */
     struct ws_digest *digest;
     struct limits *limits;
     struct snapshot *snapshot; /* the current one */
@@ -41,7 +47,12 @@ struct route_context {
 /* Answers, now or later. */
 void route_request(const struct route_context *context, struct exchange *exchange);
 
-/* Answers that culvert is stopping, so that a page that may use the route can read it. */
-void route_refuse(const struct route_context *context, struct exchange *exchange);
+struct http1_error;
+
+/* Answers a WebSocket's handshake that was found wrong. */
+void route_refuse_handshake(struct exchange *exchange, const struct http1_error *error);
+
+/* serve_known: serves requests for sessions that there are. Answers others that culvert is stopping, so that a page that may use the route can read it. */
+void route_refuse(const struct route_context *context, struct exchange *exchange, bool serve_known);
 
 #endif

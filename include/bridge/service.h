@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct http_moved;
 struct limits;
 struct loop;
 struct service;
@@ -57,6 +58,15 @@ struct service_options {
 
 /* Returns NULL, logged. */
 struct service *service_new(const struct service_options *options);
+
+/* All of them, in the order of loop_id() from 1 on; borrowed. Before any of their loops runs. */
+void service_set_peers(struct service *service, struct service *const *peers, unsigned n);
+
+/* The service of another worker, for messages to its loop; NULL: there is none. */
+struct service *service_peer(const struct service *service, unsigned loop_id);
+
+/* Takes a connection that another worker has given away, and answers its request. */
+void service_adopt(struct service *service, struct http_moved *moved);
 
 /* Closes at once what is still open. */
 void service_free(struct service *service);

@@ -9,8 +9,8 @@
  *                                                           └─ exchange_take(): it leaves HTTP
  *
  * While an exchange is open, what the client sends is held, HTTP_HELD_MAX bytes at most, and then
- * left in the kernel. Requests that were pipelined are served in order, one at a time. Bodies are
- * read and dropped after the answer, within bounds.
+ * left in the kernel. Requests that were pipelined are served in order, one at a time. A body that
+ * nobody asks for is read and dropped after the answer, within bounds, and the connection ends.
  *
  * Thread:    on the loop's thread.
  * Lifetime:  http_accept() until the connection ends or its stream is taken; an exchange lives from
@@ -44,7 +44,10 @@ struct stream;
 struct stream_owner;
 
 enum {
-    HTTP_HELD_MAX = 16384,    /* bytes after a head that are kept while its exchange is open */
+    HTTP_HELD_MAX = 16384, /* bytes after a head that are kept while its exchange is open */
+    HTTP_HEADROOM = 16,
+    EXCHANGE_HEADROOM = 20,
+    EXCHANGE_TAILROOM = 2,
     HTTP_ANSWER_HIGH = 65536, /* of an answer's bytes waiting: the producer should pause at
                                  exchange_pending() above it */
 };
@@ -78,12 +81,14 @@ struct http_options {
     size_t header_max;
     bool log_access;
     bool draining; /* as after http_drain_all() */
+    char *held;    /* what it has sent before, of held_len bytes; taken; NULL: nothing */
+    size_t held_len;
 };
 
 void http_set_init(struct http_set *set, struct loop *loop);
 void http_set_deinit(struct http_set *set);
 
-/* Takes fd and ssl in any case. If there are half_open.max half-open clients already, the longest
+/* Takes fd, ssl and held in any case. If there are half_open.max half-open clients already, the longest
  * waiting is closed. Returns 0, or -1 without memory, logged. */
 int http_accept(const struct http_options *options);
 
@@ -104,6 +109,12 @@ struct exchange_events {
     void (*progress)(struct exchange_owner *owner);
     /* The client has gone; the exchange is over. */
     void (*gone)(struct exchange_owner *owner);
+    /* After exchange_read_body(): a piece of the request's body, decoded, writable, with
+     * HTTP_HEADROOM writable bytes before it. The owner may answer. */
+    void (*body)(struct exchange_owner *owner, uint8_t *data, size_t len);
+    /* That was all of it; or, with error, it is malformed or late, and nothing more will come. Once. The
+     * owner answers, now or later. */
+    void (*body_end)(struct exchange_owner *owner, const struct http1_error *error);
 };
 
 /* Embedded in who answers later. */
@@ -112,6 +123,13 @@ struct exchange_owner {
 };
 
 void exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner);
+
+/*
+ * Reads the request's body, for an owner with these events; they begin when request() has returned.
+ * The client is asked to go on if it waits to be. Between two pieces it has timeout seconds. How long
+ * the body may be is the owner's care: who answers before its end ends the connection.
+ */
+void exchange_read_body(struct exchange *exchange, double timeout);
 
 /* The answer is to be a conversation: a client that ends its side before, has gone. */
 void exchange_expect_talk(struct exchange *exchange);
@@ -122,6 +140,8 @@ const struct http1_request *exchange_request(const struct exchange *exchange);
 /* Whether Accept names a media type (parameters are ignored, ranges name nothing). Valid until
  * request() returns. */
 bool exchange_accepts(const struct exchange *exchange, const char *media_type);
+/* Of several types, NULL-terminated, the one that Accept names first: its index; -1: none. */
+int exchange_accepts_which(const struct exchange *exchange, const char *const *media_types);
 
 struct loop *exchange_loop(const struct exchange *exchange);
 
@@ -161,12 +181,19 @@ void exchange_set_reason(struct exchange *exchange, enum metrics_refusal reason)
  */
 void exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length);
 void exchange_write(struct exchange *exchange, const void *data, size_t len);
+/* The same with one call to the kernel, however the body is framed: before the data there are
+ * EXCHANGE_HEADROOM writable bytes, behind it EXCHANGE_TAILROOM. */
+void exchange_write_framed(struct exchange *exchange, char *data, size_t len);
 size_t exchange_pending(const struct exchange *exchange);
 /* Nothing that is written arrives any more: end it. */
 bool exchange_is_lost(const struct exchange *exchange);
 /* The answer is complete. If length was given and not all of it written, the connection is broken
  * off so that the client sees it. */
 void exchange_end(struct exchange *exchange);
+
+/* The whole answer, head and body in one piece: for short ones. */
+void exchange_answer(struct exchange *exchange, int status, const char *headers, const void *body,
+                     size_t len);
 
 /*
  * The whole answer: one line of text, or {"status":…,"error":"…"} for `Accept: application/json`.
@@ -181,6 +208,23 @@ void exchange_add_lines(struct exchange *exchange, const char *lines);
 
 /* The next answer closes the connection. */
 void exchange_close_after(struct exchange *exchange);
+
+/* A connection between two threads, with all that it has sent and nobody has answered. */
+struct http_moved {
+    int fd;
+    SSL *ssl; /* NULL: plain */
+    char *held;
+    size_t held_len;
+    struct addr peer;
+    struct addr *destination; /* NULL: to the socket's own end */
+};
+
+/* Takes the connection away, its request unanswered; the exchange ends, without a line in the access
+ * log. Nothing may wait: exchange_pending(). */
+void exchange_give(struct exchange *exchange, struct http_moved *moved);
+
+/* Nobody takes it. */
+void http_moved_close(struct http_moved *moved);
 
 /* What a client had sent behind the head, and its stream. */
 struct exchange_taken {

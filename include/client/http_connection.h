@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * http_connection -- what http.c (reading requests), exchange.c (answering them) and half_open.c
- * (waiting for them) share. Nobody else includes it.
+ * http_connection -- what http.c (reading requests), http_body.c (their bodies), exchange.c (answering
+ * them) and half_open.c (waiting for them) share. Nobody else includes it.
  *
  *      held:  | head of the open exchange | what the client sent behind it |
  *             0                       head_len                          held_len
+ *
+ * While a body is read, nothing behind the head is held: each piece goes to the owner as it comes.
  *
  *      HEAD ──request──→ OPEN ──exchange_end──→ HEAD, or the end of the connection
  *                          └── exchange_take──→ the end, the stream goes on elsewhere
@@ -28,6 +30,9 @@ struct exchange {
     enum metrics_refusal reason;
     double began;
     double write_timeout;
+    struct http1_body body; /* while reads_body */
+    double body_timeout;
+    double body_due;     /* when the next piece must have come */
     int64_t length;      /* announced, -1 if not known */
     uint64_t body_bytes; /* written so far */
     size_t method_at;    /* of the method in held */
@@ -40,6 +45,8 @@ struct exchange {
     bool open;
     bool head;        /* the method is HEAD */
     bool talk;        /* the answer is to be a conversation */
+    bool unread;      /* the request has a body, and not all of it was read */
+    bool reads_body;  /* its owner is told what comes of it */
     bool json;        /* errors as JSON */
     bool close_after; /* the connection ends with this answer */
     bool http10;
@@ -94,6 +101,16 @@ void http_exchange_over(struct http *http);
 /* The exchange is no longer open, however it ended: counts it, and gives back what it holds. */
 void http_close_exchange(struct http *http);
 
+/* Keeps bytes that were read ahead. Returns 0, or -1 without memory, logged. */
+int http_hold(struct http *http, const void *data, size_t len);
+
+/* Bytes that have come while a body is read: for its owner, and what is behind it is held. */
+void http_take_body(struct http *http, uint8_t *data, size_t len);
+/* Those that had come with the head. */
+void http_take_held_body(struct http *http);
+/* body_due has passed. */
+void http_body_is_late(struct http *http);
+
 /* Derives the next deadline from the state. */
 void http_arm(struct http *http);
 
@@ -105,6 +122,13 @@ void http_drop(struct http *http);
 
 /* Ends the connection without further words; the stream, if it is still here, is closed. */
 void http_end(struct http *http);
+
+/* Whether the connection ends with this answer. */
+static inline bool
+exchange_closes(const struct exchange *exchange)
+{
+    return exchange->close_after || exchange->unread;
+}
 
 static inline struct http *
 exchange_connection(const struct exchange *exchange)

@@ -34,7 +34,8 @@ struct liveness_view {
     const struct conf_route *route;
     struct stream *stream;
     double now;
-    bool open; /* no Close was sent */
+    double heartbeat; /* the route's, or what the client asked for; 0: never */
+    bool open;        /* no Close was sent */
     bool reading;
     bool in_message; /* an unfinished message */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * messages -- what a WebSocket's messages mean on a route: bytes, text or base64, as they come or
- * whole.
+ * messages -- what a client's messages mean on a route: bytes, text or base64, as they come or
+ * whole. A session's come whole, and are handled as a WebSocket's.
  *
  *      client → target    as it comes       framing = none and messages = binary, text
  *                         whole messages    otherwise: collected, message_max at most; base64 decoded
@@ -19,13 +19,11 @@
 #include <stdint.h>
 
 #include "base/gather.h"
+#include "base/metrics.h"
 #include "proto/utf8.h"
+#include "proto/ws_frame.h"
 
 struct conf_route;
-struct metrics_route;
-struct pipe;
-struct stream;
-struct ws_chunk;
 
 struct messages {
     const struct conf_route *route;
@@ -33,7 +31,16 @@ struct messages {
     struct gather kept;            /* of a client's message that is not complete */
     uint8_t cut[3];                /* of the target's text: the beginning of a code point */
     uint8_t cut_len;
+    uint8_t transport; /* enum metrics_transport; the owner may change it */
 };
+
+/*
+ * Sends a message to the client, or, while fin is false, a part of one; the opcode of further parts is
+ * WS_CONTINUATION. There are ENDPOINT_HEADROOM writable bytes before it. Embedding structs find
+ * themselves from messages.
+ */
+typedef void messages_put_cb(struct messages *messages, uint8_t *data, size_t len,
+                             enum ws_opcode opcode, bool fin);
 
 struct messages_fault {
     uint16_t code; /* 0: none */
@@ -62,14 +69,14 @@ void messages_sent(struct messages *messages);
 
 /* Sends the target's bytes as one message, or, where the code point at the end is cut, all
  * before it. */
-void messages_to_client(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
+void messages_to_client(struct messages *messages, messages_put_cb *put, uint8_t *data, size_t len,
                         struct messages_fault *fault);
+
+/* Of what is put, before it is written: who has received it must find it counted. */
+void messages_count_out(struct messages *messages, size_t bytes, size_t n);
 
 /* Whether the target's bytes are passed on as they come, unseen. */
 bool messages_may_be_piped(const struct conf_route *route);
-
-/* The same for what is in a pipe, which is taken; only where they may be piped, and nothing waits. */
-void messages_to_client_piped(struct messages *messages, struct stream *stream, struct pipe *pipe);
 
 /* The target has ended: nothing may be cut. */
 void messages_end(struct messages *messages, struct messages_fault *fault);

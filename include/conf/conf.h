@@ -103,6 +103,13 @@ enum conf_send_proxy {
     CONF_SEND_PROXY_V2,
 };
 
+/* How a client's side may be carried; in the order of enum metrics_transport. */
+enum conf_transport {
+    CONF_TRANSPORT_WEBSOCKET = 1,
+    CONF_TRANSPORT_SSE = 2,
+    CONF_TRANSPORT_LONGPOLL = 4,
+};
+
 struct conf_route {
     char *name; /* as in [route NAME], for logs and metrics */
     char *host; /* lower case; NULL: any */
@@ -115,6 +122,7 @@ struct conf_route {
     unsigned target_line; /* for mistakes found when a map is read */
     char *web; /* directory of files for requests that are no WebSocket upgrade; NULL: none */
 
+    unsigned transports; /* of enum conf_transport, never 0 */
     char **subprotocols; /* NULL-terminated, perhaps empty */
     bool subprotocols_required;
     enum conf_messages messages;
@@ -130,8 +138,11 @@ struct conf_route {
     double close_timeout;
     double write_timeout;
     double message_timeout;      /* 0: never */
-    size_t message_max;          /* where messages are collected: framing, base64 */
-    size_t buffer;               /* cap on what waits for one side */
+    size_t message_max;          /* where messages are collected: framing, base64, sessions */
+    size_t buffer;               /* cap on what waits for one side; a session's window */
+    double resume_window;        /* a session's time without a client; 0: no sessions */
+    double reconnect_spread;     /* told to clients, for when all of them come back at once */
+    double poll_wait;            /* a poll without an answer ends after it */
     unsigned connections_max;    /* clients joined to this route's targets at a time; 0: no limit */
     unsigned connections_per_ip; /* the same of one address, of IPv6 one /64; 0: no limit */
     enum conf_send_proxy send_proxy;
@@ -241,6 +252,7 @@ enum conf_type {
     CONF_SIZE,
     CONF_DURATION,
     CONF_ENUM,
+    CONF_SET, /* some of a list of words: an unsigned, a bit for each */
     CONF_TEXT,
     CONF_LIST,
     CONF_ORIGINS,
@@ -258,7 +270,7 @@ struct conf_key {
     enum conf_type type;
     const char *standard; /* default, as it would be written; NULL: must be given */
     double min, max;      /* of numbers, sizes, durations (seconds), modes */
-    const char *values;   /* of enums their words: "none optional required"; of numbers and
+    const char *values;   /* of enums and sets their words: "none optional required"; of numbers and
                              durations one that is taken besides the range: "auto", "0"; of paths
                              what they name: "file", "directory", "output"; else NULL */
     bool reloadable;      /* takes effect on reload */

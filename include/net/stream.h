@@ -63,6 +63,9 @@ void stream_close(struct stream *stream);
 /* Ends it without closing: returns the descriptor of a plain stream on which nothing waits. */
 int stream_detach(struct stream *stream);
 
+/* The same with or without TLS: both are the caller's, also in another thread. *ssl NULL: plain. */
+int stream_give(struct stream *stream, SSL **ssl);
+
 struct loop *stream_loop(const struct stream *stream);
 
 /* Another owner, e.g. when a request becomes a WebSocket. */

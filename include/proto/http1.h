@@ -139,6 +139,9 @@ bool http1_list_next(struct span *rest, struct span *element);
  * Linear. */
 bool http1_has_token(const struct http1_request *request, const char *name, const char *token);
 
+/* Whether a value or an element of a list is of a media type: "text/html; q=0.9" is text/html. */
+bool http1_is_media_type(struct span value, const char *media_type);
+
 /*
  * Percent-decodes a path once into out (at least path.len + 1 bytes, NUL-terminated) and refuses
  * what could be read in two ways: an empty segment (but a trailing one), "." and ".." segments,

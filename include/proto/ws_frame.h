@@ -104,11 +104,11 @@ void ws_decoder_deinit(struct ws_decoder *decoder);
 size_t ws_decode(struct ws_decoder *decoder, uint8_t *in, size_t len, struct ws_chunk *chunk);
 
 /*
- * Writes an unmasked, final frame's header so that it ends right before payload; the caller has
+ * Writes an unmasked frame's header so that it ends right before payload; the caller has
  * WS_SERVER_HEADER_MAX bytes of room there. Returns the header's length: the frame begins at
  * payload - that.
  */
-size_t ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode);
+size_t ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode, bool fin);
 
 /* Writes a header to out, with fin and (role WS_FROM_CLIENT) a masking key. out has WS_HEADER_MAX
  * bytes. Returns its length. */

@@ -42,6 +42,9 @@ enum ws_upgrade ws_upgrade(const struct http1_request *request);
 int ws_handshake(const struct http1_request *request, const char *const *subprotocols,
                  bool required, struct ws_handshake *handshake) __attribute__((warn_unused_result));
 
+/* Whether a request's Sec-WebSocket-Protocol, which ws_handshake() has taken, names one. */
+bool ws_offers(const struct http1_request *request, const char *subprotocol);
+
 /* SHA-1, ready to use: to look it up in the library takes ten times as long as hashing a key. For one
  * thread at a time. Returns NULL without memory, or if the library has none. */
 struct ws_digest;

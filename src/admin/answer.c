@@ -75,7 +75,7 @@ answer_static(struct exchange *exchange, const char *headers, const char *body)
 void
 answer_text(struct exchange *exchange, const char *headers, struct text *body)
 {
-    static const struct exchange_events events = {on_progress, on_gone};
+    static const struct exchange_events events = {.progress = on_progress, .gone = on_gone};
     struct sending *sending = text_failed(body) ? NULL : calloc(1, sizeof *sending);
 
     if (sending == NULL) {

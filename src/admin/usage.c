@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "admin/usage.h"
 
+#include "bridge/session_post_open.h"
 #include "event/loop.h"
 #include "net/resolver.h"
 #include "net/tls.h"
@@ -47,5 +48,6 @@ usage_version(FILE *out)
     fprintf(out, "libev %u.%u\n", ev >> 8, ev & 255);
     fprintf(out, "%s\n", tls_library_version());
     fprintf(out, "c-ares %s\n", resolver_library_version());
+    fprintf(out, "jansson %s\n", session_post_open_json_version());
     fprintf(out, "http-parser %u.%u.%u\n", http >> 16, http >> 8 & 255, http & 255);
 }

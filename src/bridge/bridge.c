@@ -258,6 +258,16 @@ on_room(struct endpoint *from)
     return pending < bridge->route->buffer ? bridge->route->buffer - pending : 0;
 }
 
+static size_t
+on_waiting(struct endpoint *from)
+{
+    const struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    const struct endpoint *to = other(bridge, side);
+
+    return bridge->gone[1 - side] || bridge->finished[1 - side] ? SIZE_MAX : to->ops->pending(to);
+}
+
 static void
 on_drained(struct endpoint *from)
 {
@@ -265,9 +275,12 @@ on_drained(struct endpoint *from)
     enum side side = side_of(from);
 
     bridge->active = loop_now(bridge->loop);
-    if (bridge->gone[1 - side] || from->ops->pending(from) > bridge->route->buffer / 2)
+    if (bridge->gone[1 - side])
         return;
-    other(bridge, side)->ops->resume(other(bridge, side));
+    if (other(bridge, side)->ops->taken != NULL)
+        other(bridge, side)->ops->taken(other(bridge, side));
+    if (!bridge->gone[1 - side] && from->ops->pending(from) <= bridge->route->buffer / 2)
+        other(bridge, side)->ops->resume(other(bridge, side));
 }
 
 /* ---- deadlines ---- */
@@ -377,6 +390,7 @@ bridge_start(const struct bridge_options *options)
     static const struct endpoint_events events = {
         .deliver = on_deliver,
         .room = on_room,
+        .waiting = on_waiting,
         .drained = on_drained,
         .ended = on_ended,
         .gone = on_gone,

@@ -14,7 +14,6 @@
 #include "conf/map_file.h"
 #include "event/loop.h"
 #include "proto/http1.h"
-#include "proto/ws_handshake.h"
 #include "target/map_table.h"
 
 struct choosing {
@@ -23,7 +22,7 @@ struct choosing {
     struct exchange *exchange;
     struct map_lookup *lookup;
     const struct conf_route *route;
-    struct ws_handshake handshake;
+    struct opening_request request;
     struct route_context context; /* its snapshot is ours */
     struct loop_deferred free_later;
 };
@@ -68,7 +67,7 @@ on_found(struct map_lookup_owner *owner, enum map_lookup_result result, struct c
 
     choosing->lookup = NULL;
     if (result == MAP_LOOKUP_FOUND) {
-        opening_start(&choosing->context, exchange, choosing->route, &choosing->handshake, target);
+        opening_start(&choosing->context, exchange, choosing->route, &choosing->request, target);
     } else if (result == MAP_LOOKUP_FAILED) {
         no_memory(exchange);
     } else {
@@ -81,9 +80,8 @@ on_found(struct map_lookup_owner *owner, enum map_lookup_result result, struct c
     release(choosing);
 }
 
-/* Returns 0, or -1 if the query cannot be read so. */
-static int
-take_token(const struct exchange *exchange, char token[CONF_MAP_FILE_TOKEN_MAX + 1])
+int
+choosing_token(const struct exchange *exchange, char token[CONF_MAP_FILE_TOKEN_MAX + 1])
 {
     char value[HTTP1_TARGET_MAX + 1];
     int found = http1_query_get(exchange_request(exchange)->query, "token", value, sizeof value);
@@ -96,9 +94,9 @@ take_token(const struct exchange *exchange, char token[CONF_MAP_FILE_TOKEN_MAX +
 
 static struct choosing *
 make(const struct route_context *context, struct exchange *exchange, const struct conf_route *route,
-     const struct ws_handshake *handshake)
+     const struct opening_request *request)
 {
-    static const struct exchange_events events = {NULL, on_client_gone};
+    static const struct exchange_events events = {.gone = on_client_gone};
     struct choosing *choosing = calloc(1, sizeof *choosing);
 
     if (choosing == NULL)
@@ -107,26 +105,30 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     choosing->lookup_owner.call = on_found;
     choosing->exchange = exchange;
     choosing->route = route;
-    choosing->handshake = *handshake;
+    choosing->request = *request;
     choosing->context = *context;
     snapshot_ref(context->snapshot);
     return choosing;
 }
 
 void
+opening_choose(const struct route_context *context, struct exchange *exchange,
+               const struct conf_route *route, const struct opening_request *request)
+{
+    if (route->target.kind == CONF_TARGET_MAP)
+        choosing_start(context, exchange, route, request);
+    else
+        opening_start(context, exchange, route, request, NULL);
+}
+
+void
 choosing_start(const struct route_context *context, struct exchange *exchange,
-               const struct conf_route *route, const struct ws_handshake *handshake)
+               const struct conf_route *route, const struct opening_request *request)
 {
     size_t index = (size_t)(route - context->snapshot->conf->routes);
-    char token[CONF_MAP_FILE_TOKEN_MAX + 1];
-    struct map_lookup_options options = {context->loop, context->main_loop, token};
-    struct choosing *choosing;
+    struct map_lookup_options options = {context->loop, context->main_loop, request->token};
+    struct choosing *choosing = make(context, exchange, route, request);
 
-    if (take_token(exchange, token) != 0) {
-        exchange_error(exchange, 400, ROUTE_NO_CACHE, "token may be given once");
-        return;
-    }
-    choosing = make(context, exchange, route, handshake);
     if (choosing != NULL)
         choosing->lookup =
             map_lookup_start(context->snapshot->maps[index], &options, &choosing->lookup_owner);

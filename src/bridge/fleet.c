@@ -41,6 +41,7 @@ struct fleet {
     unsigned n_undrained;
     unsigned n_running;
     unsigned n;
+    struct service **services; /* of the crews */
     struct crew crews[];
 };
 
@@ -293,6 +294,10 @@ start_all(struct fleet *fleet)
         if (make_crew(fleet, &fleet->crews[i], i) != 0)
             return -1;
     for (i = 0; i < fleet->n; i++) {
+        fleet->services[i] = fleet->crews[i].service;
+        service_set_peers(fleet->services[i], fleet->services, fleet->n);
+    }
+    for (i = 0; i < fleet->n; i++) {
         fleet->crews[i].worker = worker_start(fleet->crews[i].loop);
         if (fleet->crews[i].worker == NULL)
             return -1;
@@ -318,7 +323,10 @@ fleet_start(const struct fleet_options *options)
     fleet->snapshot = snapshot_ref(options->snapshot);
     fleet->n = conf->workers;
     fleet->listens = listen_set_open(conf, fleet->n, NULL, loop_log(fleet->loop));
-    if (fleet->listens != NULL && start_all(fleet) == 0)
+    fleet->services = calloc(fleet->n, sizeof(struct service *));
+    if (fleet->services == NULL)
+        log_error(loop_log(options->loop), "fleet", "out of memory");
+    if (fleet->listens != NULL && fleet->services != NULL && start_all(fleet) == 0)
         return fleet;
     fleet_free(fleet);
     return NULL;
@@ -334,8 +342,6 @@ ignore(struct fleet_owner *owner)
 static void
 free_crew(struct crew *crew)
 {
-    if (crew->loop != NULL)
-        loop_deliver(crew->loop); /* an order may have come too late */
     service_free(crew->service);
     loop_free(crew->loop);
 }
@@ -353,12 +359,17 @@ fleet_free(struct fleet *fleet)
         abort(); /* threads that cannot be told to end: nothing may be freed beneath them */
     for (i = 0; i < fleet->n; i++)
         worker_join(fleet->crews[i].worker);
+    for (i = 0; i < fleet->n;
+         i++) /* what has come too late; before any of those it names is freed */
+        if (fleet->crews[i].loop != NULL)
+            loop_deliver(fleet->crews[i].loop);
     for (i = 0; i < fleet->n; i++)
         free_crew(&fleet->crews[i]);
     loop_deliver(fleet->loop); /* what they have told since */
     listen_set_close(fleet->old_listens);
     listen_set_close(fleet->listens);
     snapshot_unref(fleet->snapshot);
+    free(fleet->services);
     free(fleet);
 }
 

@@ -8,8 +8,10 @@
 #include "bridge/bridge.h"
 #include "bridge/endpoint.h"
 #include "bridge/route.h"
+#include "bridge/session_start.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
+#include "client/session.h"
 #include "client/websocket.h"
 #include "conf/conf.h"
 #include "event/loop.h"
@@ -30,7 +32,7 @@ struct opening {
     struct conf_target *chosen; /* ours to free; NULL: the route's own target */
     struct metrics_route *metrics;
     double began;
-    struct ws_handshake handshake;
+    struct opening_request request;
     struct route_context context; /* its snapshot is ours */
     struct limits_pass pass;
     struct loop_deferred free_later;
@@ -77,19 +79,46 @@ no_memory(struct exchange *exchange)
                    "out of memory or descriptors");
 }
 
-/* Both sides are there. */
-static void
-join(struct opening *opening, struct endpoint *target)
+/* Returns NULL without memory, logged. *session: NULL for a plain WebSocket. */
+static struct endpoint *
+make_client(struct opening *opening, struct session **session)
 {
-    struct addr peer = *exchange_client(opening->exchange); /* which its end takes with it */
     struct websocket_options client = {
         .exchange = opening->exchange,
-        .handshake = &opening->handshake,
+        .handshake = &opening->request.handshake,
         .route = opening->route,
         .digest = opening->context.digest,
         .lingers = opening->context.lingers,
         .metrics = opening->metrics,
     };
+
+    *session = NULL;
+    if (opening->request.kind == OPENING_WEBSOCKET)
+        return websocket_open(&client);
+    *session = session_start_new(&opening->context, opening->exchange, opening->route,
+                                 opening->metrics, &opening->request);
+    return *session != NULL ? session_endpoint(*session) : NULL;
+}
+
+static enum metrics_transport
+transport_of(const struct opening *opening)
+{
+    switch (opening->request.kind) {
+    case OPENING_SESSION_SSE:
+        return METRICS_SSE;
+    case OPENING_SESSION:
+        return METRICS_LONGPOLL; /* until it attaches otherwise */
+    default:
+        return METRICS_WEBSOCKET;
+    }
+}
+
+/* Both sides are there. */
+static void
+join(struct opening *opening, struct endpoint *target)
+{
+    struct addr peer = *exchange_client(opening->exchange); /* which its end takes with it */
+    struct session *session;
     struct bridge_options bridge = {
         .loop = opening->context.loop,
         .set = opening->context.bridges,
@@ -100,10 +129,10 @@ join(struct opening *opening, struct endpoint *target)
         .pass = &opening->pass,
         .number = exchange_number(opening->exchange),
         .peer = &peer,
-        .transport = METRICS_WEBSOCKET,
+        .transport = transport_of(opening),
     };
 
-    bridge.client = websocket_open(&client);
+    bridge.client = make_client(opening, &session);
     if (bridge.client == NULL) {
         target->ops->close(target);
         no_memory(opening->exchange);
@@ -112,6 +141,12 @@ join(struct opening *opening, struct endpoint *target)
     if (bridge_start(&bridge) != 0) {
         target->ops->close(target);
         bridge.client->ops->close(bridge.client);
+        if (session != NULL)
+            no_memory(opening->exchange);
+    } else if (session != NULL && session_start_answer(&opening->context, opening->exchange,
+                                                       session, &opening->request) != 0) {
+        session_fail(session, 1011, "out of memory");
+        no_memory(opening->exchange);
     }
 }
 
@@ -150,9 +185,9 @@ on_target(struct target_owner *owner, enum dial_result result, struct endpoint *
 
 static struct opening *
 make(const struct route_context *context, struct exchange *exchange, const struct conf_route *route,
-     const struct ws_handshake *handshake)
+     const struct opening_request *request)
 {
-    static const struct exchange_events events = {NULL, on_client_gone};
+    static const struct exchange_events events = {.gone = on_client_gone};
     struct opening *opening = calloc(1, sizeof *opening);
 
     if (opening == NULL)
@@ -161,7 +196,7 @@ make(const struct route_context *context, struct exchange *exchange, const struc
     opening->target_owner.call = on_target;
     opening->exchange = exchange;
     opening->route = route;
-    opening->handshake = *handshake;
+    opening->request = *request;
     opening->context = *context;
     opening->snapshot = snapshot_ref(context->snapshot);
     opening->metrics = snapshot_metrics(opening->snapshot, route, context->loop);
@@ -255,10 +290,10 @@ open_target(struct opening *opening)
 
 void
 opening_start(const struct route_context *context, struct exchange *exchange,
-              const struct conf_route *route, const struct ws_handshake *handshake,
+              const struct conf_route *route, const struct opening_request *request,
               struct conf_target *chosen)
 {
-    struct opening *opening = make(context, exchange, route, handshake);
+    struct opening *opening = make(context, exchange, route, request);
 
     if (opening == NULL) {
         free(chosen);

@@ -9,6 +9,7 @@
 #include "bridge/choosing.h"
 #include "bridge/cors.h"
 #include "bridge/opening.h"
+#include "bridge/session_route.h"
 #include "bridge/snapshot.h"
 #include "client/http.h"
 #include "conf/conf.h"
@@ -17,25 +18,75 @@
 #include "guard/origin.h"
 #include "proto/forwarded.h"
 #include "proto/http1.h"
+#include "proto/session_frame.h"
 #include "proto/ws_handshake.h"
 #include "target/files.h"
 
-#define ALLOW_FILES  "Allow: GET, HEAD, OPTIONS\r\n"
-#define ALLOW_STREAM "Allow: GET, OPTIONS\r\n"
+#define ALLOW_FILES       "Allow: GET, HEAD, OPTIONS\r\n"
+#define ALLOW_STREAM      "Allow: GET, OPTIONS\r\n"
+#define ALLOW_POSTS       "Allow: GET, POST, DELETE, OPTIONS\r\n"
+#define ALLOW_POSTS_FILES "Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"
 
 /* What a request wants of a stream route (PROTOCOL.md section 1). */
 enum use {
     USE_WEBSOCKET,
     USE_BAD_UPGRADE,
     USE_OPTIONS,
+    USE_POST,
+    USE_DELETE,
     USE_OTHER_METHOD,
+    USE_SSE,
+    USE_POLL,
     USE_OTHER_TRANSPORT, /* names one that is not offered */
     USE_NOTHING,
 };
 
-static enum use
-use_of(const struct exchange *exchange)
+/* Those that the route's clients may use. */
+static unsigned
+transports_of(const struct conf_route *route)
 {
+    return route->resume_window > 0 ? route->transports
+                                    : route->transports & CONF_TRANSPORT_WEBSOCKET;
+}
+
+static bool
+takes_posts(const struct conf_route *route)
+{
+    return (transports_of(route) & (CONF_TRANSPORT_SSE | CONF_TRANSPORT_LONGPOLL)) != 0;
+}
+
+static const char *
+allow_line(const struct conf_route *route)
+{
+    if (route->web != NULL)
+        return takes_posts(route) ? ALLOW_POSTS_FILES ROUTE_NO_CACHE : ALLOW_FILES ROUTE_NO_CACHE;
+    return takes_posts(route) ? ALLOW_POSTS ROUTE_NO_CACHE : ALLOW_STREAM ROUTE_NO_CACHE;
+}
+
+/* By Accept: of those that the route has, the first that is named. */
+static enum use
+use_of_get(const struct exchange *exchange, const struct conf_route *route)
+{
+    static const char *const types[] = {"text/event-stream", SESSION_MEDIA_TYPE, NULL};
+    unsigned transports = transports_of(route);
+    bool sse = (transports & CONF_TRANSPORT_SSE) != 0;
+    bool poll = (transports & CONF_TRANSPORT_LONGPOLL) != 0;
+    int which = exchange_accepts_which(exchange, types);
+
+    if (which < 0)
+        return USE_NOTHING;
+    if (sse && poll)
+        return which == 0 ? USE_SSE : USE_POLL;
+    if (sse && exchange_accepts(exchange, types[0]))
+        return USE_SSE;
+    return poll && exchange_accepts(exchange, types[1]) ? USE_POLL : USE_OTHER_TRANSPORT;
+}
+
+static enum use
+use_of(const struct exchange *exchange, const struct conf_route *route)
+{
+    enum http1_method method = exchange_request(exchange)->method;
+
     switch (ws_upgrade(exchange_request(exchange))) {
     case WS_UPGRADE_WEBSOCKET:
         return USE_WEBSOCKET;
@@ -44,36 +95,61 @@ use_of(const struct exchange *exchange)
     case WS_UPGRADE_NONE:
         break;
     }
-    if (exchange_request(exchange)->method == HTTP1_OPTIONS)
+    if (method == HTTP1_OPTIONS)
         return USE_OPTIONS;
-    if (exchange_request(exchange)->method != HTTP1_GET)
-        return USE_OTHER_METHOD;
-    if (exchange_accepts(exchange, "text/event-stream") ||
-        exchange_accepts(exchange, "application/vnd.culvert.v1"))
-        return USE_OTHER_TRANSPORT;
-    return USE_NOTHING;
+    if (method == HTTP1_POST && takes_posts(route))
+        return USE_POST;
+    if (method == HTTP1_DELETE && takes_posts(route))
+        return USE_DELETE;
+    return method == HTTP1_GET ? use_of_get(exchange, route) : USE_OTHER_METHOD;
+}
+
+void
+route_refuse_handshake(struct exchange *exchange, const struct http1_error *error)
+{
+    exchange_set_reason(exchange, METRICS_REFUSED_UPGRADE);
+    exchange_error(exchange, error->status,
+                   error->status == 426
+                       ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ROUTE_NO_CACHE
+                       : ROUTE_NO_CACHE,
+                   error->why);
+}
+
+/* Whether a WebSocket is to carry a session. */
+static bool
+is_for_session(const struct exchange *exchange, const struct conf_route *route)
+{
+    char value[HTTP1_TARGET_MAX + 1];
+    const struct http1_request *request = exchange_request(exchange);
+
+    return route->resume_window > 0 &&
+           (ws_offers(request, SESSION_SUBPROTOCOL) ||
+            http1_query_get(request->query, "session", value, sizeof value) != 0);
 }
 
 static void
 open_websocket(const struct route_context *context, struct exchange *exchange,
                const struct conf_route *route)
 {
-    struct ws_handshake handshake;
+    struct opening_request request;
 
-    if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
-                     route->subprotocols_required, &handshake) == 0) {
-        if (route->target.kind == CONF_TARGET_MAP)
-            choosing_start(context, exchange, route, &handshake);
-        else
-            opening_start(context, exchange, route, &handshake, NULL);
+    if ((route->transports & CONF_TRANSPORT_WEBSOCKET) == 0) {
+        exchange_error(exchange, 406, ROUTE_NO_CACHE, "this route is not served over WebSocket");
         return;
     }
-    exchange_set_reason(exchange, METRICS_REFUSED_UPGRADE);
-    exchange_error(exchange, handshake.error.status,
-                   handshake.error.status == 426
-                       ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" ROUTE_NO_CACHE
-                       : ROUTE_NO_CACHE,
-                   handshake.error.why);
+    if (is_for_session(exchange, route)) {
+        session_route(context, exchange, route, SESSION_USE_WEBSOCKET);
+        return;
+    }
+    request.kind = OPENING_WEBSOCKET;
+    request.origin[0] = request.token[0] = '\0';
+    if (ws_handshake(exchange_request(exchange), (const char *const *)route->subprotocols,
+                     route->subprotocols_required, &request.handshake) != 0)
+        route_refuse_handshake(exchange, &request.handshake.error);
+    else if (route->target.kind == CONF_TARGET_MAP && choosing_token(exchange, request.token) != 0)
+        exchange_error(exchange, 400, ROUTE_NO_CACHE, "token may be given once");
+    else
+        opening_choose(context, exchange, route, &request);
 }
 
 /* The keys of which PROTOCOL.md section 1 takes one: with two, readers could each take another. */
@@ -183,7 +259,7 @@ stream_route(const struct route_context *context, struct exchange *exchange,
 {
     if (!passes_origin(context, exchange, route) || !passes_query(exchange, ROUTE_NO_CACHE))
         return;
-    switch (use_of(exchange)) {
+    switch (use_of(exchange, route)) {
     case USE_WEBSOCKET:
         open_websocket(context, exchange, route);
         return;
@@ -192,17 +268,34 @@ stream_route(const struct route_context *context, struct exchange *exchange,
         exchange_error(exchange, 400, ROUTE_NO_CACHE, "the only upgrade is to websocket");
         return;
     case USE_OPTIONS:
-        tell_methods(exchange,
-                     route->web != NULL ? ALLOW_FILES ROUTE_NO_CACHE : ALLOW_STREAM ROUTE_NO_CACHE);
+        tell_methods(exchange, allow_line(route));
+        return;
+    case USE_POST:
+        session_route(context, exchange, route, SESSION_USE_POST);
+        return;
+    case USE_DELETE:
+        session_route(context, exchange, route, SESSION_USE_DELETE);
+        return;
+    case USE_SSE:
+        session_route(context, exchange, route, SESSION_USE_SSE);
+        return;
+    case USE_POLL:
+        session_route(context, exchange, route, SESSION_USE_POLL);
         return;
     case USE_OTHER_METHOD:
-        exchange_error(exchange, 405, ALLOW_STREAM ROUTE_NO_CACHE, "use GET");
+        exchange_error(exchange, 405, allow_line(route),
+                       takes_posts(route) ? "use GET, POST or DELETE" : "use GET");
         return;
     case USE_OTHER_TRANSPORT:
-        exchange_error(exchange, 406, ROUTE_NO_CACHE, "this route is served over WebSocket only");
+        exchange_error(exchange, 406, ROUTE_NO_CACHE, "this route is not served so");
         return;
     case USE_NOTHING:
         break;
+    }
+    if ((route->transports & CONF_TRANSPORT_WEBSOCKET) == 0) {
+        exchange_error(exchange, 406, ROUTE_NO_CACHE,
+                       "Accept must name text/event-stream or " SESSION_MEDIA_TYPE);
+        return;
     }
     exchange_error(exchange, 426, "Upgrade: websocket\r\n" ROUTE_NO_CACHE,
                    "this is a WebSocket route");
@@ -218,12 +311,20 @@ path_below(const struct conf_route *route, const char *path)
     return strrchr(path, '/');
 }
 
-/* Whether it is for the files beside a stream route. */
+/* Whether it is for the files beside a stream route: what is for its sessions says so. */
 static bool
-is_for_web(const struct conf_route *route, const struct http1_request *request)
+is_for_web(const struct conf_route *route, const struct exchange *exchange)
 {
-    return route->web != NULL && request->method != HTTP1_OPTIONS &&
-           ws_upgrade(request) == WS_UPGRADE_NONE;
+    if (route->web == NULL)
+        return false;
+    switch (use_of(exchange, route)) {
+    case USE_OTHER_METHOD:
+    case USE_OTHER_TRANSPORT:
+    case USE_NOTHING:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void
@@ -245,7 +346,7 @@ serve(const struct route_context *context, struct exchange *exchange,
             files_serve(exchange, route->target.path, path_below(route, path));
         return;
     }
-    if (is_for_web(route, request)) {
+    if (is_for_web(route, exchange)) {
         if (passes_query(exchange, ""))
             files_serve(exchange, route->web, path_below(route, path));
         return;
@@ -306,7 +407,7 @@ route_request(const struct route_context *context, struct exchange *exchange)
 }
 
 void
-route_refuse(const struct route_context *context, struct exchange *exchange)
+route_refuse(const struct route_context *context, struct exchange *exchange, bool serve_known)
 {
     const struct http1_request *request = exchange_request(exchange);
     const struct conf_route *route = NULL;
@@ -316,7 +417,11 @@ route_refuse(const struct route_context *context, struct exchange *exchange)
     find_client(context, exchange);
     if (http1_path_decode(request->path, path) >= 0)
         route = find_route(context, request, path);
-    if (route != NULL && route->target.kind != CONF_TARGET_FILES && !is_for_web(route, request))
+    if (route != NULL && serve_known && session_route_is_known(context, exchange)) {
+        serve(context, exchange, route, path);
+        return;
+    }
+    if (route != NULL && route->target.kind != CONF_TARGET_FILES && !is_for_web(route, exchange))
         (void)judge_origin(context, exchange, route, &ignored);
     exchange_set_reason(exchange, METRICS_REFUSED_DRAINING);
     exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "culvert is stopping");

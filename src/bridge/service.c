@@ -14,6 +14,7 @@
 #include "bridge/snapshot.h"
 #include "client/http.h"
 #include "client/proxied.h"
+#include "client/sessions.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "event/timer.h"
@@ -56,6 +57,9 @@ struct service {
     struct proxied_set proxieds;
     struct http_set https;
     struct bridge_set bridges;
+    struct sessions sessions;
+    struct service *const *peers;
+    unsigned n_peers;
     struct ws_digest *digest;
     struct limits *limits;
     uint64_t n_accepted; /* numbers the connections */
@@ -78,6 +82,8 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .resolver = service->resolver,
         .lingers = &service->lingers,
         .bridges = &service->bridges,
+        .sessions = &service->sessions,
+        .service = service,
         .digest = service->digest,
         .limits = service->limits,
         .snapshot = service->snapshot,
@@ -87,7 +93,7 @@ on_request(struct http_handler *handler, struct exchange *exchange)
     if (service->state == SERVING)
         route_request(&context, exchange);
     else
-        route_refuse(&context, exchange);
+        route_refuse(&context, exchange, service->state != STOPPING);
 }
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
@@ -157,6 +163,46 @@ serve(struct service *service, int fd, struct tls *tls, double since, const stru
     }
     /* Without memory this connection is lost, which is logged; the others go on. */
     (void)http_accept(&options);
+}
+
+void
+service_adopt(struct service *service, struct http_moved *moved)
+{
+    const struct conf *conf = service->snapshot->conf;
+    struct http_options options = {
+        .loop = service->loop,
+        .set = &service->https,
+        .lingers = &service->lingers,
+        .handler = &service->handler,
+        .fd = moved->fd,
+        .ssl = moved->ssl,
+        .peer = &moved->peer,
+        .destination = moved->destination,
+        .number = ++service->n_accepted,
+        .since = loop_now(service->loop),
+        .header_timeout = conf->header_timeout,
+        .header_max = conf->header_max,
+        .log_access = conf->log_access,
+        .draining = service->state != SERVING,
+        .held = moved->held,
+        .held_len = moved->held_len,
+    };
+
+    (void)http_accept(&options);
+    free(moved->destination);
+}
+
+void
+service_set_peers(struct service *service, struct service *const *peers, unsigned n)
+{
+    service->peers = peers;
+    service->n_peers = n;
+}
+
+struct service *
+service_peer(const struct service *service, unsigned loop_id)
+{
+    return loop_id > 0 && loop_id <= service->n_peers ? service->peers[loop_id - 1] : NULL;
 }
 
 static void
@@ -424,6 +470,10 @@ service_new(const struct service_options *options)
     service->digest = ws_digest_new();
     if (service->digest == NULL)
         log_error(loop_log(service->loop), "service", "cannot use SHA-1: out of memory?");
+    if (sessions_init(&service->sessions, service->loop) != 0) {
+        service_free(service);
+        return NULL;
+    }
     if (service->resolver == NULL || service->digest == NULL ||
         set_ports(service, options->config.ports, options->config.n_ports) != 0) {
         service_free(service);
@@ -443,6 +493,7 @@ service_free(struct service *service)
     timer_deinit(&service->look);
     http_set_deinit(&service->https);
     resolver_free(service->resolver);
+    sessions_deinit(&service->sessions);
     ws_digest_free(service->digest);
     snapshot_unref(service->snapshot);
     free(service);

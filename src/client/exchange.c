@@ -38,37 +38,41 @@ exchange_request(const struct exchange *exchange)
     return exchange->request;
 }
 
-/* "text/html; q=0.9" is of type text/html. */
-static bool
-is_media_type(struct span element, const char *media_type)
-{
-    const char *semicolon = memchr(element.at, ';', element.len);
-
-    if (semicolon != NULL)
-        element.len = (size_t)(semicolon - element.at);
-    while (element.len > 0 &&
-           (element.at[element.len - 1] == ' ' || element.at[element.len - 1] == '\t'))
-        element.len--;
-    return span_is_nocase(element, media_type);
-}
-
 bool
 exchange_accepts(const struct exchange *exchange, const char *media_type)
+{
+    return exchange_accepts_which(exchange, (const char *const[]){media_type, NULL}) == 0;
+}
+
+static int
+which_type(struct span element, const char *const *media_types)
+{
+    for (int i = 0; media_types[i] != NULL; i++)
+        if (http1_is_media_type(element, media_types[i]))
+            return i;
+    return -1;
+}
+
+int
+exchange_accepts_which(const struct exchange *exchange, const char *const *media_types)
 {
     const struct http1_request *request = exchange_request(exchange);
     struct span element;
     unsigned i;
+    int which;
 
     for (i = 0; i < request->n_headers; i++) {
         struct span rest = request->headers[i].value;
 
         if (!span_is_nocase(request->headers[i].name, "Accept"))
             continue;
-        while (http1_list_next(&rest, &element))
-            if (is_media_type(element, media_type))
-                return true;
+        while (http1_list_next(&rest, &element)) {
+            which = which_type(element, media_types);
+            if (which >= 0)
+                return which;
+        }
     }
-    return false;
+    return -1;
 }
 
 struct loop *
@@ -195,8 +199,9 @@ connection_line(const struct exchange *exchange)
 {
     /* Upgrade counts for the next hop only, which Connection has to say (RFC 9110 section 7.8). */
     if (exchange->status == 426)
-        return exchange->close_after ? "Connection: Upgrade, close\r\n" : "Connection: Upgrade\r\n";
-    if (exchange->close_after)
+        return exchange_closes(exchange) ? "Connection: Upgrade, close\r\n"
+                                         : "Connection: Upgrade\r\n";
+    if (exchange_closes(exchange))
         return "Connection: close\r\n";
     return exchange->http10 ? "Connection: keep-alive\r\n" : "";
 }
@@ -246,9 +251,55 @@ begin(struct exchange *exchange, int status, const char *type, const char *heade
 }
 
 void
+exchange_answer(struct exchange *exchange, int status, const char *headers, const void *body,
+                size_t len)
+{
+    struct http *http = exchange_connection(exchange);
+    size_t head_len;
+    char *head, *whole;
+
+    assert(exchange->open && exchange->status == 0);
+    exchange->status = status;
+    exchange->length = (int64_t)len;
+    exchange->body_bytes = len;
+    head_len = make_head(exchange, &head, "", headers);
+    whole = head_len > 0 ? realloc(head, head_len + len) : NULL;
+    if (whole != NULL) {
+        if (!exchange->head && len > 0)
+            memcpy(whole + head_len, body, len);
+        stream_write(http->stream, whole, head_len + (exchange->head ? 0 : len));
+    } else {
+        exchange->close_after = true; /* nothing is sent at all: the client sees the end */
+        free(head);
+    }
+    free(whole);
+    exchange_end(exchange);
+}
+
+void
 exchange_begin(struct exchange *exchange, int status, const char *headers, int64_t length)
 {
     begin(exchange, status, "", headers, length);
+}
+
+void
+exchange_write_framed(struct exchange *exchange, char *data, size_t len)
+{
+    struct http *http = exchange_connection(exchange);
+    char size[EXCHANGE_HEADROOM];
+    int n = 0;
+
+    assert(exchange->open && exchange->status != 0);
+    exchange->body_bytes += len;
+    if (exchange->chunked) {
+        n = snprintf(size, sizeof size, "%zx\r\n", len);
+        memcpy(data - n, size, (size_t)n);
+        memcpy(data + len, "\r\n", EXCHANGE_TAILROOM);
+        stream_write(http->stream, data - n, (size_t)n + len + EXCHANGE_TAILROOM);
+    } else {
+        stream_write(http->stream, data, len);
+    }
+    http_arm(http);
 }
 
 static void

@@ -147,6 +147,8 @@ http_arm(struct http *http)
     /* An answer on its way is no late request: writing has its own limit. */
     if (due == 0 && !http->exchange.open)
         due = http->head_due;
+    if (http->exchange.open && http->exchange.reads_body)
+        due = timer_sooner(due, http->exchange.body_due);
     timer_set(&http->timer, due);
 }
 
@@ -158,6 +160,11 @@ on_timeout(struct timer *timer)
     if (stream_takes_nothing(http->stream, http->exchange.write_timeout)) {
         log_info(loop_log(http->loop), http_name(http), "client takes nothing: closed");
         client_gone(http);
+        return;
+    }
+    if (http->exchange.open && http->exchange.reads_body &&
+        loop_now(http->loop) >= http->exchange.body_due) {
+        http_body_is_late(http);
         return;
     }
     if (stream_pending(http->stream) > 0 || http->exchange.open ||
@@ -182,8 +189,8 @@ expect_head(struct http *http)
 
 /* ---- held bytes ---- */
 
-static int
-hold(struct http *http, const void *data, size_t len)
+int
+http_hold(struct http *http, const void *data, size_t len)
 {
     if (http->held_len + len > http->held_size) {
         size_t size = (http->held_len + len + 511) & ~(size_t)511;
@@ -230,8 +237,8 @@ describe(struct exchange *exchange, const struct http *http, const struct http1_
         exchange->query_at = (size_t)(request->query.at - http->held);
     exchange->head = request->method == HTTP1_HEAD;
     exchange->http10 = request->minor == 0;
-    /* Bodies are not read on any route of this version: an answer to one ends the connection. */
-    if (!request->keep_alive || request->content_length > 0 || request->chunked)
+    exchange->unread = request->content_length > 0 || request->chunked;
+    if (!request->keep_alive)
         exchange->close_after = true;
 }
 
@@ -288,7 +295,7 @@ is_behind(const struct http *http)
 static bool
 has_room(const struct http *http)
 {
-    if (!http->exchange.open && !is_behind(http))
+    if (http->exchange.open ? http->exchange.reads_body : !is_behind(http))
         return true;
     return http->held_len - http->head_len < HTTP_HELD_MAX;
 }
@@ -306,6 +313,8 @@ process(struct http *http)
            !is_behind(http))
         again = scan(http);
     http->processing = false;
+    if (!http->over && http->exchange.open)
+        http_take_held_body(http);
     if (http->over)
         return;
     if (http->client_ended && !http->exchange.open && stream_flushed(http->stream)) {
@@ -327,7 +336,7 @@ http_exchange_over(struct http *http)
     http_close_exchange(http);
     http->exchange.owner = NULL;
     http->served = true;
-    if (http->exchange.close_after) {
+    if (exchange_closes(&http->exchange)) {
         end_gently(http);
         return;
     }
@@ -340,6 +349,31 @@ http_exchange_over(struct http *http)
 /* ---- events ---- */
 
 static void
+came(struct http *http, uint8_t *data, size_t len)
+{
+    if (http->exchange.open && http->exchange.reads_body)
+        http_take_body(http, data, len);
+    else if (http_hold(http, data, len) != 0)
+        client_gone(http);
+    if (!http->over)
+        process(http);
+}
+
+/* A client may close its side and still wait for its answer; who wants to talk on may not, and who was
+ * about to send a body has not. */
+static bool
+may_be_ended(const struct http *http)
+{
+    const struct exchange *exchange = &http->exchange;
+
+    if (!exchange->open)
+        return !stream_flushed(http->stream);
+    if (exchange->reads_body)
+        return false;
+    return !exchange->talk || (exchange->status == 0 && !stream_flushed(http->stream));
+}
+
+static void
 on_readable(struct stream_owner *owner)
 {
     struct http *http = container_of(owner, struct http, stream_owner);
@@ -350,19 +384,12 @@ on_readable(struct stream_owner *owner)
     if (n == STREAM_AGAIN)
         return;
     if (n > 0) {
-        if (hold(http, scratch, (size_t)n) != 0)
-            client_gone(http);
-        else
-            process(http);
+        came(http, scratch, (size_t)n);
         return;
     }
     http->client_ended = n == STREAM_END;
-    /* A client may close its side and still wait for its answer; who wants to talk on may not. */
-    if (n == STREAM_END && http->exchange.open && !http->exchange.talk)
-        return;
-    if (n == STREAM_END && !stream_flushed(http->stream))
-        return;
-    client_gone(http);
+    if (n != STREAM_END || !may_be_ended(http))
+        client_gone(http);
 }
 
 void
@@ -428,6 +455,7 @@ http_accept(const struct http_options *options)
         if (http != NULL)
             free(http->destination);
         free(http);
+        free(options->held);
         return -1;
     }
     http->loop = options->loop;
@@ -438,7 +466,9 @@ http_accept(const struct http_options *options)
     http->peer = *options->peer;
     http->log_access = options->log_access;
     http->draining = options->draining;
-    http->greeting = options->ssl != NULL;
+    http->greeting = options->ssl != NULL && options->held == NULL;
+    http->held = options->held;
+    http->held_len = http->held_size = options->held_len;
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     http->number = options->number;
     http1_scan_init(&http->scan, options->header_max);
@@ -452,6 +482,7 @@ http_accept(const struct http_options *options)
     http->head_due = options->since + http->header_timeout;
     http_arm(http);
     stream_want_read(http->stream, true);
+    process(http);
     return 0;
 }
 

@@ -14,12 +14,11 @@ passed(const struct liveness_view *view, double due)
 static double
 heartbeat_due(const struct liveness *liveness, const struct liveness_view *view)
 {
-    if (view->route->heartbeat == 0 || !view->open || !view->reading ||
-        stream_pending(view->stream) > 0)
+    if (view->heartbeat == 0 || !view->open || !view->reading || stream_pending(view->stream) > 0)
         return 0;
     if (liveness->pinged != 0)
         return liveness->pinged + view->route->heartbeat_timeout;
-    return liveness->heard + view->route->heartbeat;
+    return liveness->heard + view->heartbeat;
 }
 
 static double

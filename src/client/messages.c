@@ -3,13 +3,9 @@
 
 #include <string.h>
 
-#include "base/metrics.h"
-#include "base/pipes.h"
 #include "bridge/endpoint.h"
 #include "conf/conf.h"
-#include "net/stream.h"
 #include "proto/base64.h"
-#include "proto/ws_frame.h"
 
 enum {
     SLICE =
@@ -44,7 +40,7 @@ messages_are_whole(const struct conf_route *route)
 static void
 count(struct messages *messages, enum metrics_direction direction, size_t bytes, size_t n)
 {
-    struct metrics_flow *flow = &messages->metrics->flows[METRICS_WEBSOCKET];
+    struct metrics_flow *flow = &messages->metrics->flows[messages->transport];
 
     metrics_add(&flow->bytes[direction], bytes);
     metrics_add(&flow->messages[direction], n);
@@ -104,39 +100,24 @@ messages_sent(struct messages *messages)
 
 /* ---- target to client ---- */
 
-/* Before they are written: who has received them must find them counted. */
-static void
-count_out(struct messages *messages, const struct stream *stream, size_t bytes, size_t n)
+void
+messages_count_out(struct messages *messages, size_t bytes, size_t n)
 {
-    if (!stream_is_broken(stream))
-        count(messages, METRICS_OUT, bytes, n);
+    count(messages, METRICS_OUT, bytes, n);
 }
 
+/* Each time one whole message: parts, where it does not fit into one slice. */
 static void
-send_frame(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
-           enum ws_opcode opcode)
+put_base64(struct messages *messages, messages_put_cb *put, const uint8_t *data, size_t len)
 {
-    size_t header = ws_encode_before(data, len, opcode);
-
-    count_out(messages, stream, len, 1);
-    stream_write(stream, data - header, header + len);
-}
-
-/* Each time one whole message: fragments, where it does not fit into one slice. */
-static void
-send_base64(struct messages *messages, struct stream *stream, const uint8_t *data, size_t len)
-{
-    uint8_t frame[WS_HEADER_MAX + SLICE / 3 * 4];
+    uint8_t text[ENDPOINT_HEADROOM + SLICE / 3 * 4];
     enum ws_opcode opcode = WS_TEXT;
 
     do {
         size_t slice = len < SLICE ? len : SLICE;
-        size_t text = base64_encoded_len(slice);
-        size_t header = ws_encode_header(frame, text, opcode, slice == len, NULL);
 
-        base64_encode((char *)frame + header, data, slice);
-        count_out(messages, stream, text, slice == len);
-        stream_write(stream, frame, header + text);
+        base64_encode((char *)text + ENDPOINT_HEADROOM, data, slice);
+        put(messages, text + ENDPOINT_HEADROOM, base64_encoded_len(slice), opcode, slice == len);
         opcode = WS_CONTINUATION;
         data += slice;
         len -= slice;
@@ -154,8 +135,8 @@ valid_part(const uint8_t *data, size_t len)
 }
 
 static void
-send_text(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
-          struct messages_fault *fault)
+put_text(struct messages *messages, messages_put_cb *put, uint8_t *data, size_t len,
+         struct messages_fault *fault)
 {
     bool framed = messages->route->framing != CONF_FRAMING_NONE;
     size_t cut;
@@ -173,22 +154,22 @@ send_text(struct messages *messages, struct stream *stream, uint8_t *data, size_
         len = framed ? 0 : valid_part(data, len);
     }
     if (len > 0 || (framed && fault->code == 0))
-        send_frame(messages, stream, data, len, WS_TEXT);
+        put(messages, data, len, WS_TEXT, true);
 }
 
 void
-messages_to_client(struct messages *messages, struct stream *stream, uint8_t *data, size_t len,
+messages_to_client(struct messages *messages, messages_put_cb *put, uint8_t *data, size_t len,
                    struct messages_fault *fault)
 {
     switch (messages->route->messages) {
     case CONF_MESSAGES_BINARY:
-        send_frame(messages, stream, data, len, WS_BINARY);
+        put(messages, data, len, WS_BINARY, true);
         break;
     case CONF_MESSAGES_TEXT:
-        send_text(messages, stream, data, len, fault);
+        put_text(messages, put, data, len, fault);
         break;
     case CONF_MESSAGES_BASE64:
-        send_base64(messages, stream, data, len);
+        put_base64(messages, put, data, len);
         break;
     }
 }
@@ -197,16 +178,6 @@ bool
 messages_may_be_piped(const struct conf_route *route)
 {
     return route->messages == CONF_MESSAGES_BINARY && route->framing == CONF_FRAMING_NONE;
-}
-
-void
-messages_to_client_piped(struct messages *messages, struct stream *stream, struct pipe *pipe)
-{
-    uint8_t header[WS_HEADER_MAX];
-    size_t len = ws_encode_header(header, pipe->len, WS_BINARY, true, NULL);
-
-    count_out(messages, stream, pipe->len, 1);
-    stream_write_piped(stream, header, len, pipe);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/pipes.h"
 #include "bridge/endpoint.h"
 #include "client/early.h"
 #include "client/http.h"
@@ -132,6 +133,7 @@ view(const struct websocket *ws)
         .route = ws->messages.route,
         .stream = ws->stream,
         .now = loop_now(ws->loop),
+        .heartbeat = ws->messages.route->heartbeat,
         .open = ws->state == OPEN,
         .reading = ws->reading,
         .in_message = ws->decoder.in_message,
@@ -354,6 +356,17 @@ on_progress(struct stream_owner *owner)
 /* ---- for the bridge ---- */
 
 static void
+put(struct messages *messages, uint8_t *data, size_t len, enum ws_opcode opcode, bool fin)
+{
+    struct websocket *ws = container_of(messages, struct websocket, messages);
+    size_t header = ws_encode_before(data, len, opcode, fin);
+
+    if (!stream_is_broken(ws->stream))
+        messages_count_out(messages, len, fin);
+    stream_write(ws->stream, data - header, header + len);
+}
+
+static void
 op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
 {
     struct websocket *ws = from_endpoint(endpoint);
@@ -364,7 +377,7 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
     if (ws->state != OPEN)
         return;
     was_empty = stream_pending(ws->stream) == 0;
-    messages_to_client(&ws->messages, ws->stream, data, len, &fault);
+    messages_to_client(&ws->messages, put, data, len, &fault);
     if (fault.code != 0)
         fail(ws, fault.code, fault.why);
     else if (was_empty && stream_pending(ws->stream) > 0)
@@ -384,8 +397,12 @@ static void
 op_send_piped(struct endpoint *endpoint, struct pipe *pipe)
 {
     struct websocket *ws = from_endpoint(endpoint);
+    uint8_t header[WS_HEADER_MAX];
+    size_t len = ws_encode_header(header, pipe->len, WS_BINARY, true, NULL);
 
-    messages_to_client_piped(&ws->messages, ws->stream, pipe);
+    if (!stream_is_broken(ws->stream))
+        messages_count_out(&ws->messages, pipe->len, 1);
+    stream_write_piped(ws->stream, header, len, pipe);
     if (stream_pending(ws->stream) > 0)
         tell_due(ws);
 }

@@ -197,6 +197,24 @@ check_subprotocols(struct conf_context *context, const struct conf_section *sect
     conf_mistake(context, &place, "needs subprotocols: without any, no client is let in");
 }
 
+/* SSE and long polls carry sessions and nothing else. */
+static void
+check_transports(struct conf_context *context, const struct conf_section *section,
+                 const struct conf_route *route)
+{
+    const struct conf_entry *window = conf_section_entry(section, "resume_window");
+    const struct conf_entry *transports = conf_section_entry(section, "transports");
+    struct conf_place place = {.section = section->name, .key = "transports"};
+
+    if (route->resume_window > 0 || (route->transports & CONF_TRANSPORT_WEBSOCKET) != 0)
+        return;
+    place.line = transports != NULL ? transports->line
+                 : window != NULL   ? window->line
+                                    : section->line;
+    conf_mistake(context, &place,
+                 "sse and longpoll need a resume_window: without one, nobody is let in");
+}
+
 static void
 check_route_repeated(struct conf_context *context, const struct conf_place *place,
                      const struct conf *conf, const struct conf_route *route)
@@ -222,10 +240,12 @@ build_route(struct conf_context *context, const struct conf_section *section, st
     route->line = section->line;
     named = conf_route_name(context, &place, section->argument, route);
     conf_section_apply(context, section, route);
-    if (route->target.text != NULL && route->target.kind == CONF_TARGET_FILES)
+    if (route->target.text != NULL && route->target.kind == CONF_TARGET_FILES) {
         settle_files(context, section, route);
-    else
+    } else {
         check_subprotocols(context, section, route);
+        check_transports(context, section, route);
+    }
     if (!named)
         return;
     check_route_repeated(context, &place, conf, route);

@@ -77,6 +77,8 @@ store_simple(struct conf_context *context, const struct conf_place *place,
         sound = conf_value_duration(key, value, field);
     else if (key->type == CONF_ENUM)
         sound = store_enum(key, value, field);
+    else if (key->type == CONF_SET)
+        sound = conf_value_set(key, value, field);
     else if (key->type == CONF_MODE)
         sound = conf_value_mode(key, value, field);
     if (sound)
@@ -163,6 +165,7 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
     case CONF_SIZE:
     case CONF_DURATION:
     case CONF_ENUM:
+    case CONF_SET:
     case CONF_MODE:
         store_simple(context, place, key, value, field);
         return;
@@ -252,7 +255,7 @@ print_names(char *const *names, FILE *out)
 static void
 print_simple(const struct conf_key *key, const void *field, FILE *out)
 {
-    char text[CONF_VALUE_TEXT] = "";
+    char text[CONF_VALUE_EXPECTED] = "";
 
     if (key->type == CONF_BOOL)
         snprintf(text, sizeof(text), "%s", *(const bool *)field ? "yes" : "no");
@@ -264,6 +267,8 @@ print_simple(const struct conf_key *key, const void *field, FILE *out)
         conf_value_duration_text(*(const double *)field, text);
     else if (key->type == CONF_ENUM)
         conf_value_enum_text(key, *(const unsigned *)field, text);
+    else if (key->type == CONF_SET)
+        conf_value_set_text(key, *(const unsigned *)field, text);
     else if (key->type == CONF_MODE)
         snprintf(text, sizeof(text), "%04o", (unsigned)*(const mode_t *)field);
     fputs(text, out);

@@ -125,6 +125,50 @@ conf_value_enum(const struct conf_key *key, const char *text, unsigned *value)
     return false;
 }
 
+static bool
+is_word(const char *text, size_t len, const char *word)
+{
+    return strcspn(word, " ") == len && memcmp(text, word, len) == 0;
+}
+
+/* The bit of one word of a set; 0: it is none of them. */
+static unsigned
+bit_of(const struct conf_key *key, const char *text, size_t len)
+{
+    unsigned bit = 1;
+
+    for (const char *word = key->values; *word != '\0'; bit <<= 1) {
+        if (is_word(text, len, word))
+            return bit;
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    return 0;
+}
+
+bool
+conf_value_set(const struct conf_key *key, const char *text, unsigned *value)
+{
+    *value = 0;
+    for (;;) {
+        const char *end = strchrnul(text, ',');
+        size_t len;
+        unsigned bit;
+
+        text += strspn(text, " \t");
+        len = (size_t)(end - text);
+        while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+            len--;
+        bit = bit_of(key, text, len);
+        if (bit == 0 || (*value & bit) != 0)
+            return false;
+        *value |= bit;
+        if (*end == '\0')
+            return true;
+        text = end + 1;
+    }
+}
+
 bool
 conf_value_mode(const struct conf_key *key, const char *text, mode_t *value)
 {
@@ -176,22 +220,42 @@ conf_value_enum_text(const struct conf_key *key, unsigned value, char out[CONF_V
     snprintf(out, CONF_VALUE_TEXT, "%.*s", (int)strcspn(word, " "), word);
 }
 
+void
+conf_value_set_text(const struct conf_key *key, unsigned value, char out[CONF_VALUE_EXPECTED])
+{
+    size_t len = 0;
+    char word[CONF_VALUE_TEXT];
+
+    out[0] = '\0';
+    for (unsigned i = 0; value >> i != 0; i++) {
+        if ((value >> i & 1) == 0)
+            continue;
+        conf_value_enum_text(key, i, word);
+        len += (size_t)snprintf(out + len, CONF_VALUE_EXPECTED - len, "%s%s", len > 0 ? "," : "",
+                                word);
+    }
+}
+
 /* ---- what is expected ---- */
 
 static void
 expected_word(const struct conf_key *key, char out[CONF_VALUE_EXPECTED])
 {
-    size_t len = 0;
+    bool some = key->type == CONF_SET;
+    const char *last = some ? " and " : " or ";
+    size_t len = (size_t)snprintf(out, CONF_VALUE_EXPECTED, "%s", some ? "some of " : "");
+    size_t before = len;
 
-    out[0] = '\0';
     for (const char *word = key->values; *word != '\0' && len < CONF_VALUE_EXPECTED;) {
         size_t word_len = strcspn(word, " ");
         const char *next = word + word_len + strspn(word + word_len, " ");
-        const char *join = len == 0 ? "" : *next == '\0' ? " or " : ", ";
+        const char *join = len == before ? "" : *next == '\0' ? last : ", ";
         len += (size_t)snprintf(out + len, CONF_VALUE_EXPECTED - len, "%s%.*s", join, (int)word_len,
                                 word);
         word = next;
     }
+    if (some)
+        snprintf(out + len, CONF_VALUE_EXPECTED - len, ", separated by commas");
 }
 
 static void
@@ -256,6 +320,7 @@ expected_form(const struct conf_key *key)
     case CONF_SIZE:
     case CONF_DURATION:
     case CONF_ENUM:
+    case CONF_SET:
         break;
     }
     return NULL;
@@ -268,7 +333,7 @@ conf_value_expected(const struct conf_key *key, char out[CONF_VALUE_EXPECTED])
 
     if (form != NULL)
         snprintf(out, CONF_VALUE_EXPECTED, "%s", form);
-    else if (key->type == CONF_ENUM)
+    else if (key->type == CONF_ENUM || key->type == CONF_SET)
         expected_word(key, out);
     else
         expected_scaled(key, out);

@@ -462,6 +462,16 @@ stream_detach(struct stream *stream)
     return stream->io.fd;
 }
 
+int
+stream_give(struct stream *stream, SSL **ssl)
+{
+    assert(stream_waiting(stream) == 0 && !stream->closed);
+    *ssl = stream->ssl;
+    stream->ssl = NULL;
+    release(stream);
+    return stream->io.fd;
+}
+
 struct loop *
 stream_loop(const struct stream *stream)
 {

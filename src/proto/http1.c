@@ -124,3 +124,15 @@ http1_reason(int status)
             return reasons[i].reason;
     return "Unknown";
 }
+
+bool
+http1_is_media_type(struct span value, const char *media_type)
+{
+    const char *semicolon = memchr(value.at, ';', value.len);
+
+    if (semicolon != NULL)
+        value.len = (size_t)(semicolon - value.at);
+    while (value.len > 0 && http1_is_space(value.at[value.len - 1]))
+        value.len--;
+    return span_is_nocase(value, media_type);
+}

@@ -45,11 +45,11 @@ ws_encode_header(uint8_t *out, uint64_t len, enum ws_opcode opcode, bool fin, co
 }
 
 size_t
-ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode)
+ws_encode_before(uint8_t *payload, uint64_t len, enum ws_opcode opcode, bool fin)
 {
     size_t size = len < LENGTH_16 ? 2 : len <= UINT16_MAX ? 4 : WS_SERVER_HEADER_MAX;
 
-    return ws_encode_header(payload - size, len, opcode, true, NULL);
+    return ws_encode_header(payload - size, len, opcode, fin, NULL);
 }
 
 /* ---- Close ---- */

@@ -185,6 +185,18 @@ choose_subprotocol(const struct http1_request *request, const char *const *subpr
     return required ? refuse(handshake, 400, "no subprotocol in common") : 0;
 }
 
+bool
+ws_offers(const struct http1_request *request, const char *subprotocol)
+{
+    struct span offered[OFFERED_MAX];
+    int n = read_offered(request, offered);
+
+    for (int i = 0; i < n; i++)
+        if (span_is(offered[i], subprotocol))
+            return true;
+    return false;
+}
+
 /* ---- extensions ---- */
 
 static void

@@ -24,6 +24,7 @@ KEYS = {
     "route": "target web subprotocols subprotocols_required messages framing origins "
     "origin_required heartbeat heartbeat_timeout idle_timeout connect_timeout close_timeout "
     "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
+    "transports resume_window reconnect_spread poll_wait "
     "send_proxy tls_verify tls_ca",
 }
 

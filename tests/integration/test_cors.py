@@ -9,7 +9,7 @@ from harness.peers import Blackhole, Silent, refusing_port
 from harness.ws import upgrade_headers
 
 PAGE = "https://page.example"
-LISTED = f"[route /x]\ntarget = echo:\norigins = {PAGE}, http://b.example:81\n"
+LISTED = f"[route /x]\ntarget = echo:\ntransports = websocket\norigins = {PAGE}, http://b.example:81\n"
 
 
 def cors(answer):

@@ -280,7 +280,7 @@ def test_s10_h2c_is_never_honoured(culvert):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 def test_s10_h2c_is_ignored_where_the_request_makes_sense_without(culvert, method):
-    c = culvert(ECHO)
+    c = culvert(ECHO + "transports = websocket\n")
     plain, with_h2c = c.http(), c.http()
     accept = [("Accept", "text/event-stream")]
     expected = plain.ask(method, "/echo", headers=accept)

@@ -13,6 +13,7 @@ from harness.ws import Refused
 ROUTES = """
     [route /exact]
     target = echo:
+    transports = websocket
     [route /prefix/]
     target = echo:
     [route /prefix/deeper/]

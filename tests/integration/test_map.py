@@ -254,7 +254,7 @@ def test_a_doubled_token_is_a_400(mapped):
 @pytest.mark.parametrize("token", [secret(), "unknown", ""])
 def test_nothing_is_told_of_tokens_before_the_rest_is_right(mapped, token):
     """Who may not ask, or asks wrongly, gets the same answer with any token."""
-    c = mapped({secret(): "echo:"})
+    c = mapped({secret(): "echo:"}, "transports = websocket")
     assert status(c, f"?token={token}", headers=[("Origin", "http://elsewhere.example")]) == 403
     answers = [
         c.http().ask(path=f"/x?token={token}"),

@@ -167,7 +167,7 @@ def test_closes_tell_who_and_with_which_code(culvert, peer):
 def test_refusals_tell_why(culvert, tmp_path):
     held, port = refusing_port()
     c = culvert(SERVER + "header_timeout = 300ms\n[route /x]\ntarget = echo:\nsubprotocols = a\n"
-                "subprotocols_required = yes\n"
+                "subprotocols_required = yes\ntransports = websocket\n"
                 f"[route /dead]\ntarget = tcp://127.0.0.1:{port}\n[route /files/]\ntarget = files:{tmp_path}\n")
     admin = Admin(c)
 

@@ -106,10 +106,14 @@ def test_s14_every_odd_request_gets_its_answer(culvert, tmp_path, kind, path):
         access = no
         [route /x]
         target = echo:
+        transports = websocket
+        resume_window = 0
         [route /files/]
         target = files:{tmp_path}
         [route /both/]
         target = echo:
+        transports = websocket
+        resume_window = 0
         web = {tmp_path}
         """
     )
@@ -148,7 +152,7 @@ def test_options_of_everything_tells_what_there_is_at_all(culvert):
     (",,;,/", 426),
 ])
 def test_accept_names_a_transport_or_none(culvert, accept, status):
-    c = culvert("[route /x]\ntarget = echo:\n")
+    c = culvert("[route /x]\ntarget = echo:\ntransports = websocket\n")
     assert c.http().ask(path="/x", headers=[("Accept", accept)]).status == status
     # What it names is of no use to a method that has none.
     assert c.http().ask("PUT", "/x", headers=[("Accept", accept)]).status == 405

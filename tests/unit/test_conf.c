@@ -22,7 +22,7 @@ the_table_is_sound(void **state)
         assert_true(strlen(key->name) < 32);
         if (key->type == CONF_SIZE || key->type == CONF_DURATION || key->type == CONF_NUMBER)
             assert_true(key->min < key->max);
-        if (key->type == CONF_ENUM || key->type == CONF_PATH)
+        if (key->type == CONF_ENUM || key->type == CONF_SET || key->type == CONF_PATH)
             assert_non_null(key->values);
         for (const struct conf_key *other = conf_keys(); other != key; other++)
             assert_false(strcmp(key->section, other->section) == 0 &&
@@ -72,6 +72,10 @@ defaults_of_everything(void **state)
     assert_true(route->close_timeout == 5 && route->write_timeout == 60);
     assert_true(route->message_timeout == 60);
     assert_int_equal(route->message_max, 1048576);
+    assert_int_equal(route->transports,
+                     CONF_TRANSPORT_WEBSOCKET | CONF_TRANSPORT_SSE | CONF_TRANSPORT_LONGPOLL);
+    assert_true(route->resume_window == 30 && route->reconnect_spread == 5);
+    assert_true(route->poll_wait == 25);
     assert_int_equal(route->buffer, 262144);
     assert_int_equal(route->connections_max, 0);
     assert_int_equal(route->connections_per_ip, 0);
@@ -168,6 +172,16 @@ values_that_are_refused(void **state)
          "buffer",
          "a size from 4k to 1g (such as 64k)",
          {"", "0", "4095", "2g", "1t", "999999999999999"}},
+        {"defaults",
+         "transports",
+         "some of websocket, sse and longpoll, separated by commas",
+         {"", "websockets", "sse,", "sse,,longpoll", "sse sse", "sse, sse", "all"}},
+        {"defaults",
+         "resume_window",
+         "a duration from 100ms to 24h (such as 30s) or 0",
+         {"", "25", "99ms", "25h"}},
+        {"defaults", "reconnect_spread", TIME " or 0", {"", "25", "99ms", "61m"}},
+        {"defaults", "poll_wait", TIME, {"", "0", "25", "99ms", "61m"}},
         {"defaults", "tls_verify", "yes or no", {"", "off"}},
     };
 
@@ -192,7 +206,9 @@ values_that_are_taken(void **state)
               "write_timeout = 3600s\nmessage_timeout = 0ms\nbuffer = 1g\ntls_verify = no\n"
               "tls_ca = /dev/null\nweb = /tmp//\nmessages = base64\nframing = length32\n"
               "origin_required = yes\nmessage_max = 64m\n"
-              "origins = https://a.example , http://[::1]:8080,\tany://same\n");
+              "origins = https://a.example , http://[::1]:8080,\tany://same\n"
+              "transports = longpoll,websocket\nresume_window = 24h\nreconnect_spread = 0\n"
+              "poll_wait = 100ms\n");
     const struct conf_route *route = &conf->routes[0];
 
     (void)state;
@@ -233,6 +249,9 @@ values_that_are_taken(void **state)
     assert_string_equal(route->origins[2], "any://same");
     assert_null(route->origins[3]);
     assert_int_equal(route->origins_line, 35);
+    assert_int_equal(route->transports, CONF_TRANSPORT_WEBSOCKET | CONF_TRANSPORT_LONGPOLL);
+    assert_true(route->resume_window == 86400 && route->reconnect_spread == 0);
+    assert_true(route->poll_wait == 0.1);
     conf_unref(conf);
 }
 
@@ -257,8 +276,8 @@ keys_that_are_refused(void **state)
     assert_added_mistakes("subprotocols_rejected = a\n", /* too far from any */
                           "5: [route /] subprotocols_rejected: unknown key\n");
     /* Keys of things that are still to come. */
-    assert_added_mistakes("transports = websocket\nretain = no\n[bus]\nurl = memory:\n",
-                          "5: [route /] transports: unknown key\n6: [route /] retain: unknown "
+    assert_added_mistakes("topics = x\nretain = no\n[bus]\nurl = memory:\n",
+                          "5: [route /] topics: unknown key\n6: [route /] retain: unknown "
                           "key\n7: [bus]: unknown section\n");
 }
 
@@ -335,6 +354,12 @@ what_does_not_fit_together(void **state)
     assert_added_mistakes("[defaults]\nsubprotocols_required = yes\n",
                           "3: [route /] subprotocols_required: needs subprotocols: without any, no "
                           "client is let in\n");
+    assert_added_mistakes("resume_window = 0\ntransports = sse, longpoll\n",
+                          "6: [route /] transports: sse and longpoll need a resume_window: without "
+                          "one, nobody is let in\n");
+    assert_added_mistakes("[defaults]\ntransports = sse\nresume_window = 0\n",
+                          "3: [route /] transports: sse and longpoll need a resume_window: without "
+                          "one, nobody is let in\n");
 }
 
 /* ---- [tls] ---- */

@@ -32,7 +32,7 @@ every_key_is_written(void **state)
               "[route H/a b/]\ntarget = files:tmp/\n[route /]\ntarget = tls://[::1]:1\n"
               "subprotocols = a , b\nweb = tmp\nconnect_timeout = 1500ms\nbuffer = 1025k\n"
               "messages = text\nframing = length16\nmessage_max = 3072k\norigin_required = yes\n"
-              "origins = https://a.test , http://b.test:8080\n");
+              "origins = https://a.test , http://b.test:8080\ntransports = longpoll , sse\n");
     char *text = dump_text(conf);
 
     (void)state;
@@ -48,12 +48,14 @@ every_key_is_written(void **state)
               "subprotocols_required = no\nheartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 10s\nclose_timeout = 5s\nwrite_timeout = 1m\n"
               "message_timeout = 1m\nbuffer = 256k\ntls_verify = yes\ntls_ca =\n\n"
-              "[route /]\ntarget = tls://[::1]:1\nweb = /tmp\nsubprotocols = a,b\n"
+              "[route /]\ntarget = tls://[::1]:1\nweb = /tmp\ntransports = sse,longpoll\n"
+              "subprotocols = a,b\n"
               "subprotocols_required = no\nmessages = text\nframing = length16\n"
               "origins = https://a.test,http://b.test:8080\norigin_required = yes\n"
               "heartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 1500ms\nclose_timeout = 5s\n"
               "write_timeout = 1m\nmessage_timeout = 1m\nmessage_max = 3m\nbuffer = 1025k\n"
+              "resume_window = 30s\nreconnect_spread = 5s\npoll_wait = 25s\n"
               "connections_max = 0\nconnections_per_ip = 0\nsend_proxy = no\ntls_verify = yes\n"
               "tls_ca =\n");
     free(text);

@@ -27,7 +27,8 @@ test_encoded_headers(void **state)
         assert_memory_equal(out, plain.at, plain.len);
         assert_int_equal(ws_encode_header(out, sizes[i], WS_TEXT, false, feed_key), masked.len);
         assert_memory_equal(out, masked.at, masked.len);
-        assert_int_equal(ws_encode_before(room + sizeof room, sizes[i], WS_BINARY), plain.len);
+        assert_int_equal(ws_encode_before(room + sizeof room, sizes[i], WS_BINARY, true),
+                         plain.len);
         assert_memory_equal(room + sizeof room - plain.len, plain.at, plain.len);
     }
 }
@@ -40,7 +41,7 @@ test_encoding_stays_in_its_room(void **state)
     uint8_t *room = guard_start(&guard, zeros, WS_SERVER_HEADER_MAX);
 
     (void)state;
-    ws_encode_before(room + WS_SERVER_HEADER_MAX, INT64_MAX, WS_BINARY);
+    ws_encode_before(room + WS_SERVER_HEADER_MAX, INT64_MAX, WS_BINARY, true);
     ws_encode_header(guard_end(&guard, zeros, WS_HEADER_MAX), INT64_MAX, WS_TEXT, true, feed_key);
     guard_close(&guard);
 }
