@@ -60,6 +60,7 @@ enum metrics_refusal {
     METRICS_REFUSED_METHOD,
     METRICS_REFUSED_UPGRADE,
     METRICS_REFUSED_TRANSPORT,
+    METRICS_REFUSED_SESSION, /* gone, somebody else's, or asked for out of order */
     METRICS_REFUSED_LIMIT_IP,
     METRICS_REFUSED_LIMIT_ROUTE,
     METRICS_REFUSED_FULL,
@@ -93,9 +94,20 @@ struct metrics_flow {
     uint64_t messages[METRICS_DIRECTIONS]; /* complete ones */
 };
 
+/* Of conversations that outlive their connections. */
+struct metrics_sessions {
+    uint64_t opened;
+    uint64_t ended;
+    uint64_t parked; /* clients that left: now there are parked - unparked away */
+    uint64_t unparked;
+    uint64_t resumed; /* carriers after a session's first */
+    uint64_t expired; /* nobody came back in time */
+};
+
 /* Of one route on one worker. */
 struct metrics_route {
     struct metrics_flow flows[METRICS_TRANSPORTS];
+    struct metrics_sessions sessions;
     uint64_t closes[METRICS_INITIATORS][METRICS_CODES];
     uint64_t refusals[METRICS_REFUSALS];
     struct metrics_histogram connect;   /* from the request to the connected target */

@@ -138,8 +138,9 @@ enum session_verdict {
     SESSION_GAP,
     SESSION_OVERRUN,
     SESSION_TOO_LONG,
-    SESSION_FAULT, /* it says what cannot be */
-    SESSION_ENDED, /* by a CLOSE, or because the message itself is wrong: the session is gone */
+    SESSION_FAULT,   /* it says what cannot be */
+    SESSION_NO_TEXT, /* a TEXT that is not UTF-8 */
+    SESSION_ENDED,   /* by a CLOSE, or because the message itself is wrong: the session is gone */
 };
 
 /* BINARY, TEXT, ACK, CLOSE; others are the carrier's. What lies before a message's bytes is written

@@ -25,7 +25,10 @@ struct session {
     struct carrier *carrier; /* NULL: none now */
     struct loop *loop;
     uint8_t state;   /* enum session_state */
+    bool parked;     /* nobody is there */
+    bool attached;   /* somebody has been */
     bool told_close; /* on some carrier */
+    bool full;       /* the window was, and half of it is not free yet: the target is not read */
     bool bare;       /* the client has never acknowledged in any way but Last-Event-ID */
     uint16_t code;   /* of the CLOSE */
     uint64_t sent;   /* number of the last message that any carrier was given */
@@ -54,8 +57,8 @@ session_conf(const struct session *session)
     return session->messages.route;
 }
 
-/* What is kept for the client, as the bridge sees it. */
-size_t session_kept(const struct session *session);
+/* What is kept for the client has become more, or less. */
+void session_note_kept(struct session *session);
 
 /* Something may have become ready for the carrier. */
 void session_pump(struct session *session);

@@ -196,11 +196,15 @@ write_connections(const struct writer *writer)
 
 /* ---- routes ---- */
 
-/* WebSocket always, so that a route is there from the start; others when they are used. */
+/* WebSocket always, so that a route is there from the start; others when they are used: a session may
+ * have been opened otherwise than it is carried. */
 static bool
 is_shown(const struct sum *sum, unsigned transport)
 {
-    return transport == METRICS_WEBSOCKET || sum->of.flows[transport].opened > 0;
+    const struct metrics_flow *flow = &sum->of.flows[transport];
+
+    return transport == METRICS_WEBSOCKET || flow->opened > 0 || flow->messages[METRICS_IN] > 0 ||
+           flow->messages[METRICS_OUT] > 0;
 }
 
 static void
@@ -235,6 +239,56 @@ write_bridges(const struct writer *writer)
             if (is_shown(&writer->sums[i], t))
                 transport_line(writer, name, &writer->sums[i], t,
                                writer->sums[i].of.flows[t].opened);
+}
+
+static void
+session_family(const struct writer *writer, const char *name, const char *type, const char *help,
+               uint64_t (*value)(const struct metrics_sessions *sessions))
+{
+    size_t i;
+
+    family(writer, name, type, help);
+    for (i = 0; i < writer->n_sums; i++)
+        if (writer->sums[i].of.sessions.opened > 0)
+            one_label(writer, name, "route", writer->sums[i].name,
+                      value(&writer->sums[i].of.sessions));
+}
+
+static uint64_t
+sessions_now(const struct metrics_sessions *sessions)
+{
+    return metrics_left(sessions->opened, sessions->ended);
+}
+
+static uint64_t
+sessions_parked(const struct metrics_sessions *sessions)
+{
+    return metrics_left(sessions->parked, sessions->unparked);
+}
+
+static uint64_t
+sessions_resumed(const struct metrics_sessions *sessions)
+{
+    return sessions->resumed;
+}
+
+static uint64_t
+sessions_expired(const struct metrics_sessions *sessions)
+{
+    return sessions->expired;
+}
+
+static void
+write_sessions(const struct writer *writer)
+{
+    session_family(writer, "culvert_sessions", "gauge", "Sessions now.", sessions_now);
+    session_family(writer, "culvert_sessions_parked", "gauge",
+                   "Sessions that wait for their client to come back.", sessions_parked);
+    session_family(writer, "culvert_sessions_resumed_total", "counter",
+                   "Times that a client went on with its session on another carrier.",
+                   sessions_resumed);
+    session_family(writer, "culvert_sessions_expired_total", "counter",
+                   "Sessions that ended because nobody came back in time.", sessions_expired);
 }
 
 static void
@@ -441,6 +495,7 @@ view_write_metrics(const struct view *view, struct text *out)
     write_state(&writer);
     write_connections(&writer);
     write_bridges(&writer);
+    write_sessions(&writer);
     write_flows(&writer);
     write_closes(&writer);
     write_refusals(&writer);

@@ -98,6 +98,9 @@ metrics_refusal_of(int status, bool has_route)
         return METRICS_REFUSED_METHOD;
     case 406:
         return METRICS_REFUSED_TRANSPORT;
+    case 409:
+    case 410:
+        return METRICS_REFUSED_SESSION;
     case 408:
         return METRICS_REFUSED_HEADER_TIMEOUT;
     case 414:
@@ -138,6 +141,7 @@ metrics_refusal_name(enum metrics_refusal refusal)
         [METRICS_REFUSED_METHOD] = "method",
         [METRICS_REFUSED_UPGRADE] = "upgrade",
         [METRICS_REFUSED_TRANSPORT] = "transport",
+        [METRICS_REFUSED_SESSION] = "session",
         [METRICS_REFUSED_LIMIT_IP] = "limit_ip",
         [METRICS_REFUSED_LIMIT_ROUTE] = "limit_route",
         [METRICS_REFUSED_FULL] = "full",

@@ -15,6 +15,8 @@
 #include "conf/conf.h"
 #include "event/loop.h"
 
+#define TOO_LONG "the body that opens a session is at most 4 KiB"
+
 enum {
     BODY_MAX = 4096,    /* bytes */
     PROTOCOLS_MAX = 64, /* as many as a WebSocket may offer */
@@ -116,7 +118,7 @@ on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
     struct posting *posting = container_of(owner, struct posting, owner);
 
     if (gather_len(&posting->body) + len > BODY_MAX)
-        refuse(posting, 413, "the body that opens a session is at most 4 KiB");
+        refuse(posting, 413, TOO_LONG);
     else if (gather_add(&posting->body, data, len) != 0)
         refuse(posting, 503, "out of memory");
 }
@@ -145,14 +147,35 @@ on_gone(struct exchange_owner *owner)
     (void)release(container_of(owner, struct posting, owner));
 }
 
+/* By its head; answered if not. */
+static bool
+is_acceptable(struct exchange *exchange)
+{
+    const struct http1_request *request = exchange_request(exchange);
+    unsigned count;
+    struct span type = http1_header(request, "Content-Type", &count);
+
+    if (count > 0 && !http1_is_media_type(type, "application/json"))
+        exchange_error(exchange, 415, ROUTE_NO_CACHE,
+                       "the body that opens a session is application/json");
+    else if (request->content_length > BODY_MAX)
+        exchange_error(exchange, 413, ROUTE_NO_CACHE, TOO_LONG);
+    else
+        return true;
+    return false;
+}
+
 void
 session_post_open(const struct route_context *context, struct exchange *exchange,
                   const struct conf_route *route, const struct opening_request *request)
 {
     static const struct exchange_events events = {
         .gone = on_gone, .body = on_body, .body_end = on_body_end};
-    struct posting *posting = calloc(1, sizeof *posting);
+    struct posting *posting;
 
+    if (!is_acceptable(exchange))
+        return;
+    posting = calloc(1, sizeof *posting);
     if (posting == NULL) {
         log_error(loop_log(context->loop), exchange_name(exchange), "out of memory");
         exchange_error(exchange, 503, "Retry-After: 1\r\n" ROUTE_NO_CACHE, "out of memory");

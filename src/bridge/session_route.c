@@ -276,6 +276,13 @@ serve(struct asking *asking, struct session *session)
 }
 
 static void
+refuse_other_origin(struct asking *asking)
+{
+    exchange_set_reason(asking->exchange, METRICS_REFUSED_SESSION);
+    refuse(asking, 403, "the session belongs to another origin");
+}
+
+static void
 find_and_serve(struct asking *asking)
 {
     struct session *session = session_find(asking->context->sessions, asking->ask.id);
@@ -285,7 +292,7 @@ find_and_serve(struct asking *asking)
         if (session_is_for(session, origin_of(asking)))
             serve(asking, session);
         else
-            refuse(asking, 403, "the session belongs to another origin");
+            refuse_other_origin(asking);
     } else if (sessions_find_end(asking->context->sessions, asking->ask.id, asking->route->name,
                                  &end)) {
         ended(asking, &end);

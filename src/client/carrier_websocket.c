@@ -276,6 +276,9 @@ take_frame(struct ws_carrier *ws, uint8_t *data, size_t len)
     case SESSION_TOO_LONG:
         session_fail(session, 1009, "a message over message_max");
         break;
+    case SESSION_NO_TEXT:
+        session_fail(session, 1007, "text is not UTF-8");
+        break;
     case SESSION_FAULT:
         session_fail(session, 1002, why);
         break;

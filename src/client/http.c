@@ -91,7 +91,7 @@ http_close_exchange(struct http *http)
     metrics_add(&metrics->exchanges_ended, 1);
     metrics_add(&metrics->answers[kind < 6 ? kind : 0], 1);
     http->set->n_open--;
-    http->exchange.open = false;
+    http->exchange.open = http->exchange.reads_body = false;
     http->exchange.route = NULL;
     free(http->exchange.lines);
     http->exchange.lines = NULL;

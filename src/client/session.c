@@ -25,6 +25,19 @@ from_endpoint(const struct endpoint *endpoint)
     return container_of((struct endpoint *)(uintptr_t)endpoint, struct session, endpoint);
 }
 
+/* ---- counting ---- */
+
+static void
+note_parked(struct session *session, bool parked)
+{
+    struct metrics_sessions *metrics = &session->messages.metrics->sessions;
+
+    if (parked == session->parked)
+        return;
+    session->parked = parked;
+    metrics_add(parked ? &metrics->parked : &metrics->unparked, 1);
+}
+
 /* ---- ending ---- */
 
 static void
@@ -50,6 +63,8 @@ release(struct session *session, const struct sessions_end *end, enum carrier_en
 
     session->state = SESSION_STATE_OVER;
     session->carrier = NULL;
+    note_parked(session, false);
+    metrics_add(&session->messages.metrics->sessions.ended, 1);
     sessions_remove(session->sessions, &session->member, session_conf(session)->name, end,
                     session_conf(session)->resume_window);
     if (carrier != NULL)
@@ -108,8 +123,11 @@ session_due(struct session *session, double due)
 void
 session_look_whether_parked(struct session *session)
 {
+    bool parked = session->carrier == NULL && list_empty(&session->requests);
+
     session->park_by = 0;
-    if (session->carrier != NULL || !list_empty(&session->requests))
+    note_parked(session, parked);
+    if (!parked)
         return;
     session->park_by = loop_now(session->loop) + session_conf(session)->resume_window;
     session_due(session, session->park_by);
@@ -130,6 +148,7 @@ op_look(struct endpoint *endpoint)
     if (session->state == SESSION_STATE_OVER)
         return 0;
     if (is_due(session, session->park_by)) {
+        metrics_add(&session->messages.metrics->sessions.expired, 1);
         end(session, ENDER_CLIENT, 1006, "did not come back", CARRIER_DROPPED);
         return 0;
     }
@@ -204,6 +223,30 @@ cut_at(const struct session *session, size_t len)
     return len < max ? len : max;
 }
 
+/* A window that is nearly full is full, or the target would be read by the byte. */
+static size_t
+kept_of(const struct session *session)
+{
+    size_t window = session->replay.window;
+    size_t kept = session->replay.bytes;
+
+    if (session->state == SESSION_STATE_OVER)
+        return 0;
+    return kept > window - window / 8 && kept < window ? window : kept;
+}
+
+/* As the bridge stops the target, and lets it go on. */
+void
+session_note_kept(struct session *session)
+{
+    size_t kept = kept_of(session);
+
+    if (kept >= session->replay.window)
+        session->full = true;
+    else if (kept <= session->replay.window / 2)
+        session->full = false;
+}
+
 static void
 op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
 {
@@ -222,26 +265,16 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
     } while (len > 0 && fault.code == 0 && session->state == SESSION_STATE_OPEN);
     if (fault.code != 0 && session->state == SESSION_STATE_OPEN)
         session_fail(session, fault.code, fault.why);
-    else if (session->state == SESSION_STATE_OPEN)
+    if (session->state == SESSION_STATE_OPEN) {
+        session_note_kept(session);
         session_pump(session);
-}
-
-/* A window that is nearly full is full, or the target would be read by the byte. */
-size_t
-session_kept(const struct session *session)
-{
-    size_t window = session->replay.window;
-    size_t kept = session->replay.bytes;
-
-    if (session->state == SESSION_STATE_OVER)
-        return 0;
-    return kept > window - window / 8 && kept < window ? window : kept;
+    }
 }
 
 static size_t
 op_pending(const struct endpoint *endpoint)
 {
-    return session_kept(from_endpoint(endpoint));
+    return kept_of(from_endpoint(endpoint));
 }
 
 static void
@@ -337,8 +370,10 @@ session_new(const struct session_options *options)
     session->park_by = loop_now(options->loop) + FIRST_WAIT;
     list_init(&session->requests);
     messages_init(&session->messages, options->route, options->metrics);
-    if (sessions_add(options->sessions, &session->member) == 0)
+    if (sessions_add(options->sessions, &session->member) == 0) {
+        metrics_add(&options->metrics->sessions.opened, 1);
         return session;
+    }
 fail:
     if (session != NULL) {
         free(session->origin);

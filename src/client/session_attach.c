@@ -57,8 +57,7 @@ session_is_bare(const struct session *session)
 bool
 session_is_stuck_bare(const struct session *session, const struct carrier *carrier)
 {
-    return session->bare && !session_has_next(session, carrier) &&
-           session_kept(session) >= session->replay.window;
+    return session->bare && session->full && !session_has_next(session, carrier);
 }
 
 void
@@ -67,6 +66,7 @@ session_acknowledge(struct session *session, uint64_t seq)
     if (seq <= session->replay.acked)
         return;
     replay_ack(&session->replay, seq);
+    session_note_kept(session);
     if (session->carrier != NULL && session->carrier->next <= seq)
         session->carrier->next = seq + 1;
     session->endpoint.events->drained(&session->endpoint);
@@ -142,6 +142,9 @@ session_attach(struct session *session, struct carrier *carrier,
         session->bare = false;
     if (attach->has_ack)
         session_acknowledge(session, attach->ack);
+    if (session->attached)
+        metrics_add(&session->messages.metrics->sessions.resumed, 1);
+    session->attached = true;
     carrier->session = session;
     carrier->next = session->replay.acked + 1;
     carrier->told_close = false;

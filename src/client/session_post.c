@@ -13,6 +13,8 @@
 #include "event/loop.h"
 #include "proto/session_frame.h"
 
+#define TOO_LONG "the body is longer than the window and 64 KiB"
+
 enum {
     BODY_SPARE = 65536, /* bytes of a body over the window: headers, and what is no message */
     ANSWER_MAX = 3 * SESSION_BODY_CONTROL_MAX,
@@ -131,6 +133,9 @@ take_frame(struct session_post *post, uint8_t *data, size_t len)
     case SESSION_TOO_LONG:
         refuse(post, 413, "a message over message_max");
         break;
+    case SESSION_NO_TEXT:
+        refuse(post, 400, "text is not UTF-8");
+        break;
     case SESSION_FAULT:
         refuse(post, 400, why);
         break;
@@ -148,7 +153,7 @@ on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
     uint8_t *frame;
 
     if (len > post->left) {
-        refuse(post, 413, "a body over the window and 64 KiB");
+        refuse(post, 413, TOO_LONG);
         return;
     }
     post->left -= len;
@@ -191,13 +196,29 @@ on_gone(struct exchange_owner *owner)
     release(container_of(owner, struct session_post, owner));
 }
 
+/* A message that is larger than the window may come alone. */
+static size_t
+body_max(const struct conf_route *route)
+{
+    size_t window = route->buffer > route->message_max ? route->buffer : route->message_max;
+
+    return window + BODY_SPARE;
+}
+
 void
 session_post_start(const struct session_post_options *options)
 {
     static const struct exchange_events events = {
         .gone = on_gone, .body = on_body, .body_end = on_body_end};
-    struct session_post *post = calloc(1, sizeof *post);
     const struct conf_route *route = session_route_of(options->session);
+    size_t max = body_max(route);
+    struct session_post *post;
+
+    if (exchange_request(options->exchange)->content_length > max) {
+        exchange_error(options->exchange, 413, options->headers, TOO_LONG);
+        return;
+    }
+    post = calloc(1, sizeof *post);
 
     if (post == NULL) {
         log_error(loop_log(exchange_loop(options->exchange)), "session", "out of memory");
@@ -209,8 +230,7 @@ session_post_start(const struct session_post_options *options)
     post->loop = exchange_loop(options->exchange);
     post->headers = options->headers;
     post->body.frame_max = route->message_max + SESSION_HEADER_MAX;
-    post->left = route->buffer > route->message_max ? route->buffer : route->message_max;
-    post->left += BODY_SPARE;
+    post->left = max;
     session_enter(options->session, &post->request);
     exchange_set_owner(options->exchange, &post->owner);
     exchange_read_body(options->exchange, route->message_timeout);

@@ -55,10 +55,6 @@ deliver(struct session *session, const struct session_frame *frame, size_t *sent
     size_t len;
 
     *sent = 0;
-    if (frame->type == SESSION_TEXT && !utf8_valid(frame->data, frame->len)) {
-        *fault = (struct messages_fault){1007, "text is not UTF-8"};
-        return false;
-    }
     messages_count_in(&session->messages, &chunk);
     if (messages_from_client(&session->messages, &chunk, &data, &len, fault)) {
         *sent = framed_len(session_conf(session), data, len);
@@ -78,6 +74,8 @@ take_message(struct session *session, const struct session_frame *frame, const c
 
     if (frame->len > session_conf(session)->message_max)
         return SESSION_TOO_LONG;
+    if (frame->type == SESSION_TEXT && !utf8_valid(frame->data, frame->len))
+        return SESSION_NO_TEXT;
     if (endpoint->events->waiting(endpoint) == SIZE_MAX)
         return SESSION_TAKEN; /* nobody is left to take it, and it is not acknowledged */
     switch (intake_judge(&session->intake, frame->seq, frame->len)) {

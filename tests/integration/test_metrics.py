@@ -394,7 +394,7 @@ def test_the_manual_names_every_reason():
         section = file.read().split(".Sh METRICS", 1)[1]
     with open(os.path.join(ROOT, "src/base/metrics.c")) as file:
         reasons = re.findall(r'\[METRICS_REFUSED_\w+\] = "(\w+)"', file.read())
-    assert len(reasons) == 23
+    assert len(reasons) == 24
     for reason in reasons[1:]:
         assert re.search(rf"\b{reason}\b", section), reason
 
