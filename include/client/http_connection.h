@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * http_connection -- what http.c (reading requests), http_body.c (their bodies), exchange.c (answering
- * them) and half_open.c (waiting for them) share. Nobody else includes it.
+ * them), http_deadline.c and half_open.c (waiting for them) share. Nobody else includes it.
  *
  *      held:  | head of the open exchange | what the client sent behind it |
  *             0                       head_len                          held_len
@@ -110,6 +110,21 @@ void http_take_body(struct http *http, uint8_t *data, size_t len);
 void http_take_held_body(struct http *http);
 /* body_due has passed. */
 void http_body_is_late(struct http *http);
+
+/* The connection's exchange begins: its request is complete, or will never be. */
+void http_begin_exchange(struct http *http);
+
+/* The client went away; whoever is at work on an answer is told. */
+void http_client_gone(struct http *http);
+
+/* Ends a connection between two requests: where nothing is under way, nothing has to be waited for. */
+void http_end_unasked(struct http *http);
+
+/* A head is to come within header_timeout. */
+void http_expect_head(struct http *http);
+
+/* The timer's. */
+timer_cb http_on_timeout;
 
 /* Derives the next deadline from the state. */
 void http_arm(struct http *http);

@@ -68,8 +68,9 @@ const struct conf_route *session_route_of(const struct session *session);
  * heartbeat: the carrier's own, seconds. Returns its length. */
 size_t session_open_text(struct session *session, double heartbeat, char out[SESSION_OPEN_MAX]);
 
-/* Whether a page of that origin (at NULL: it says none) may use it. */
-bool session_is_for(const struct session *session, struct span origin);
+/* Whether a page of that origin (at NULL: it says none) may use it: the first that is named is the
+ * session's. */
+bool session_is_for(struct session *session, struct span origin);
 
 /* ---- carriers ---- */
 

@@ -12,7 +12,12 @@
 #include <stdint.h>
 
 struct stream;
+struct ws_chunk;
 struct ws_pong; /* one that waits; freed with free() */
+
+/* Reads a Close that has come, its reason as a string of at most WS_CONTROL_MAX bytes. Returns 0, or the code to
+ * fail the connection with. */
+uint16_t ws_control_read_close(const struct ws_chunk *chunk, uint16_t *code, char *reason);
 
 void ws_control_ping(struct stream *stream);
 

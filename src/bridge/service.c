@@ -131,18 +131,18 @@ head_time(const struct service *service, double since)
     return service->state == STOPPING ? fmin(configured, gone + HTTP_LAST_CHANCE) : configured;
 }
 
-/* Takes fd. tls NULL: plain. */
-static void
-serve(struct service *service, int fd, struct tls *tls, double since, const struct addr *peer,
-      const struct addr *destination)
+/* But for what the client is connected by. */
+static struct http_options
+http_options(struct service *service, const struct addr *peer, const struct addr *destination,
+             double since)
 {
     const struct conf *conf = service->snapshot->conf;
-    struct http_options options = {
+
+    return (struct http_options){
         .loop = service->loop,
         .set = &service->https,
         .lingers = &service->lingers,
         .handler = &service->handler,
-        .fd = fd,
         .peer = peer,
         .destination = destination,
         .number = ++service->n_accepted,
@@ -152,7 +152,16 @@ serve(struct service *service, int fd, struct tls *tls, double since, const stru
         .log_access = conf->log_access,
         .draining = service->state != SERVING,
     };
+}
 
+/* Takes fd. tls NULL: plain. */
+static void
+serve(struct service *service, int fd, struct tls *tls, double since, const struct addr *peer,
+      const struct addr *destination)
+{
+    struct http_options options = http_options(service, peer, destination, since);
+
+    options.fd = fd;
     if (tls != NULL) {
         options.ssl = tls_accept(tls);
         if (options.ssl == NULL) {
@@ -168,26 +177,13 @@ serve(struct service *service, int fd, struct tls *tls, double since, const stru
 void
 service_adopt(struct service *service, struct http_moved *moved)
 {
-    const struct conf *conf = service->snapshot->conf;
-    struct http_options options = {
-        .loop = service->loop,
-        .set = &service->https,
-        .lingers = &service->lingers,
-        .handler = &service->handler,
-        .fd = moved->fd,
-        .ssl = moved->ssl,
-        .peer = &moved->peer,
-        .destination = moved->destination,
-        .number = ++service->n_accepted,
-        .since = loop_now(service->loop),
-        .header_timeout = conf->header_timeout,
-        .header_max = conf->header_max,
-        .log_access = conf->log_access,
-        .draining = service->state != SERVING,
-        .held = moved->held,
-        .held_len = moved->held_len,
-    };
+    struct http_options options =
+        http_options(service, &moved->peer, moved->destination, loop_now(service->loop));
 
+    options.fd = moved->fd;
+    options.ssl = moved->ssl;
+    options.held = moved->held;
+    options.held_len = moved->held_len;
     (void)http_accept(&options);
     free(moved->destination);
 }

@@ -76,6 +76,7 @@ read_event_id(const struct http1_request *request, struct session_ask *ask)
     struct span value = http1_header(request, "Last-Event-ID", &count);
     const char *dot = count > 0 ? memrchr(value.at, '.', value.len) : NULL;
     char number[24] = "", *end = NULL;
+    uint64_t ack;
     size_t len;
 
     if (count == 0 || value.len == 0)
@@ -87,9 +88,10 @@ read_event_id(const struct http1_request *request, struct session_ask *ask)
     if (count > 1 || len == 0 || len > 19 || dot[1] < '0' || dot[1] > '9')
         return;
     memcpy(number, dot + 1, len);
-    ask->attach.ack = strtoull(number, &end, 10);
-    if (*end != '\0' || ask->attach.ack >= VARINT_VALUE_MAX)
+    ack = strtoull(number, &end, 10);
+    if (*end != '\0' || ack >= VARINT_VALUE_MAX)
         return;
+    ask->attach.ack = ack;
     ask->attach.has_ack = true;
     set_id(ask, (struct span){value.at, (size_t)(dot - value.at)});
 }

@@ -293,17 +293,13 @@ static void
 client_close(struct ws_carrier *ws, const struct ws_chunk *chunk)
 {
     char reason[WS_CONTROL_MAX + 1];
-    const char *text;
-    size_t len;
     uint16_t code;
-    uint16_t fault = ws_close_parse(chunk->control, chunk->control_len, &code, &text, &len);
+    uint16_t fault = ws_control_read_close(chunk, &code, reason);
 
     if (fault != 0 || (code != 1000 && code != 1001 && code != WS_CODE_NONE)) {
         lose(ws, fault != 0 ? fault : code, "");
         return;
     }
-    memcpy(reason, text, len);
-    reason[len] = '\0';
     ws->client_closed = true;
     session_close(ws->carrier.session, code == WS_CODE_NONE ? 1000 : code, reason);
 }

@@ -70,10 +70,8 @@ http_drop(struct http *http)
     http_end(http);
 }
 
-/* Ends a connection between two requests: where nothing is under way, nothing has to be waited for.
- */
-static void
-end_unasked(struct http *http)
+void
+http_end_unasked(struct http *http)
 {
     if (http->held_len > 0 || !stream_flushed(http->stream)) {
         end_gently(http);
@@ -101,9 +99,8 @@ http_close_exchange(struct http *http)
     http->exchange.conf = NULL;
 }
 
-/* The client went away; whoever is at work on an answer is told. */
-static void
-client_gone(struct http *http)
+void
+http_client_gone(struct http *http)
 {
     struct exchange *exchange = &http->exchange;
 
@@ -122,10 +119,8 @@ client_gone(struct http *http)
     http_end(http);
 }
 
-/* ---- deadlines ---- */
-
-static void
-begin_exchange(struct http *http)
+void
+http_begin_exchange(struct http *http)
 {
     struct exchange *exchange = &http->exchange;
 
@@ -137,54 +132,6 @@ begin_exchange(struct http *http)
     exchange->close_after = http->draining;
     half_open_end(&http->set->half_open, http);
     metrics_add(&loop_metrics(http->loop)->exchanges_begun, 1);
-}
-
-void
-http_arm(struct http *http)
-{
-    double due = stream_write_due(http->stream, http->exchange.write_timeout);
-
-    /* An answer on its way is no late request: writing has its own limit. */
-    if (due == 0 && !http->exchange.open)
-        due = http->head_due;
-    if (http->exchange.open && http->exchange.reads_body)
-        due = timer_sooner(due, http->exchange.body_due);
-    timer_set(&http->timer, due);
-}
-
-static void
-on_timeout(struct timer *timer)
-{
-    struct http *http = container_of(timer, struct http, timer);
-
-    if (stream_takes_nothing(http->stream, http->exchange.write_timeout)) {
-        log_info(loop_log(http->loop), http_name(http), "client takes nothing: closed");
-        client_gone(http);
-        return;
-    }
-    if (http->exchange.open && http->exchange.reads_body &&
-        loop_now(http->loop) >= http->exchange.body_due) {
-        http_body_is_late(http);
-        return;
-    }
-    if (stream_pending(http->stream) > 0 || http->exchange.open ||
-        loop_now(http->loop) < http->head_due) {
-        http_arm(http);
-        return;
-    }
-    if (http->held_len == 0) { /* it asked for nothing: a connection opened in advance, or kept */
-        end_unasked(http);
-        return;
-    }
-    begin_exchange(http);
-    exchange_error(&http->exchange, 408, "", "the request header did not come in time");
-}
-
-static void
-expect_head(struct http *http)
-{
-    http->head_due = loop_now(http->loop) + http->header_timeout;
-    http_arm(http);
 }
 
 /* ---- held bytes ---- */
@@ -248,7 +195,7 @@ handle_head(struct http *http)
     struct http1_request request;
     struct http1_error error;
 
-    begin_exchange(http);
+    http_begin_exchange(http);
     if (http1_parse(http->held, http->head_len, &request, &error) != HTTP1_DONE) {
         exchange_error(&http->exchange, error.status, "", error.why);
         return;
@@ -272,7 +219,7 @@ scan(struct http *http)
     case HTTP1_MORE:
         return false;
     case HTTP1_ERROR:
-        begin_exchange(http);
+        http_begin_exchange(http);
         exchange_error(&http->exchange, http->scan.error.status, "", http->scan.error.why);
         return true;
     case HTTP1_DONE:
@@ -342,7 +289,7 @@ http_exchange_over(struct http *http)
     }
     drop_head(http);
     http1_scan_init(&http->scan, http->scan.head_max);
-    expect_head(http);
+    http_expect_head(http);
     process(http);
 }
 
@@ -354,7 +301,7 @@ came(struct http *http, uint8_t *data, size_t len)
     if (http->exchange.open && http->exchange.reads_body)
         http_take_body(http, data, len);
     else if (http_hold(http, data, len) != 0)
-        client_gone(http);
+        http_client_gone(http);
     if (!http->over)
         process(http);
 }
@@ -389,7 +336,7 @@ on_readable(struct stream_owner *owner)
     }
     http->client_ended = n == STREAM_END;
     if (n != STREAM_END || !may_be_ended(http))
-        client_gone(http);
+        http_client_gone(http);
 }
 
 void
@@ -472,7 +419,7 @@ http_accept(const struct http_options *options)
     http->exchange.write_timeout = WRITE_TIMEOUT_DEFAULT;
     http->number = options->number;
     http1_scan_init(&http->scan, options->header_max);
-    timer_init(&http->timer, http->loop, on_timeout);
+    timer_init(&http->timer, http->loop, http_on_timeout);
     half_open_make_place(&http->set->half_open);
     list_add(&http->set->members, &http->link);
     http->set->n_members++;
@@ -511,7 +458,7 @@ http_drain_all(struct http_set *set)
         if (http->exchange.open)
             continue;
         if (http->served && http->held_len == 0)
-            end_unasked(http);
+            http_end_unasked(http);
         else
             last_chance(http);
     }
@@ -521,5 +468,5 @@ void
 http_close_all(struct http_set *set)
 {
     while (!list_empty(&set->members))
-        client_gone(container_of(set->members.next, struct http, link));
+        http_client_gone(container_of(set->members.next, struct http, link));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A session's carriers and requests: who comes and goes, and what they are to send. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/list.h"
@@ -226,8 +227,17 @@ session_route_of(const struct session *session)
 }
 
 bool
-session_is_for(const struct session *session, struct span origin)
+session_is_for(struct session *session, struct span origin)
 {
+    /* A page opens by GET without an Origin, and names it when it posts; the route's policy has let it. */
+    if (origin.at != NULL && session->origin[0] == '\0') {
+        char *first = strndup(origin.at, origin.len);
+
+        if (first == NULL)
+            return false;
+        free(session->origin);
+        session->origin = first;
+    }
     return origin.at == NULL || span_is(origin, session->origin);
 }
 

@@ -188,17 +188,13 @@ static void
 client_close(struct websocket *ws, const struct ws_chunk *chunk)
 {
     char reason[WS_CONTROL_MAX + 1];
-    const char *text;
-    size_t len;
     uint16_t code;
-    uint16_t fault = ws_close_parse(chunk->control, chunk->control_len, &code, &text, &len);
+    uint16_t fault = ws_control_read_close(chunk, &code, reason);
 
     if (fault != 0) {
         fail(ws, fault, fault == 1007 ? "close reason is not UTF-8" : "invalid close code");
         return;
     }
-    memcpy(reason, text, len);
-    reason[len] = '\0';
     if (ws->state == OPEN)
         ws_control_close(ws->stream, code, "");
     ws->close_came = true;

@@ -63,3 +63,17 @@ ws_control_progress(struct stream *stream, struct ws_pong **waiting)
     send_control(stream, WS_PONG, pong->payload, pong->len);
     free(pong);
 }
+
+uint16_t
+ws_control_read_close(const struct ws_chunk *chunk, uint16_t *code, char *reason)
+{
+    const char *text;
+    size_t len;
+    uint16_t fault = ws_close_parse(chunk->control, chunk->control_len, code, &text, &len);
+
+    if (fault != 0)
+        return fault;
+    memcpy(reason, text, len);
+    reason[len] = '\0';
+    return 0;
+}
