@@ -53,7 +53,7 @@ export class Carriage {
     this.#session = session;
     this.#ladder = ladder;
     this.#app = app;
-    this.#uplink = new Uplink(env, session, (failure) => this.#broken(failure));
+    this.#uplink = new Uplink(env, session, { reached: () => this.#trial?.prove?.(), broken: (failure) => this.#broken(failure) });
     session.carriage = this;
   }
 
@@ -266,12 +266,15 @@ export class Carriage {
 
   // POSTs do not get through, whatever the way down does.
   #broken(failure) {
-    const carrier = this.#carrier;
+    const carrier = this.#carrier ?? this.#trial;
     if (!carrier || this.#over)
       return;
     carrier.drop();
     this.#env.schedule.failed();
-    this.#lose(failure);
+    if (this.#carrier)
+      this.#lose(failure);
+    else
+      this.ended(carrier, failure);
   }
 
   // ---- looking for a carrier ----
@@ -318,6 +321,11 @@ export class Carriage {
     this.#trial.start({
       place, patience: PATIENCE, wait: idle.of(this.#session.open.poll), proven: this.#proven,
     });
+    // A poll may be held for long with nothing; an answer to a POST shows sooner that the way works.
+    if (kind === "longpoll" && !this.#proven) {
+      this.#uplink.enable();
+      this.#uplink.touch();
+    }
   }
 
   #trialFailed(trial, failure) {
@@ -329,10 +337,12 @@ export class Carriage {
     }
     if (this.#fatal(trial, failure))
       return;
-    if (failure.kind === End.UNUSABLE)
+    if (failure.kind === End.UNUSABLE) {
       this.#unusable.add(trial.kind);
-    else
+    } else {
       this.#proven = false;
+      this.#uplink.disable();
+    }
     const reached = failure.kind !== End.LIMITED && failure.kind !== End.UNREACHABLE;
     if (reached && this.#untried.length > 0) {
       this.#next();

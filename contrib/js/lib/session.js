@@ -293,7 +293,7 @@ export class Session {
   }
 
   #progress(pump = true) {
-    if (this.#closing)
+    if (this.#closing && !this.over)
       this.#watchClosing();
     if (pump)
       this.#carriage.pump();

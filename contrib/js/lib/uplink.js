@@ -13,7 +13,7 @@ const ATTEMPTS = 5; // in a row, before the carrier is given up with it
 export class Uplink {
   #env;
   #session;
-  #onbroken;
+  #owner;
   #schedule;
   #enabled = false;
   #last = false; // what is left goes, and then nothing
@@ -25,11 +25,11 @@ export class Uplink {
   #touch = false;
 
   // session: nextFrame(room), mark(), delivered(), undelivered(mark), frame(frame), and its endings.
-  // onbroken(failure): POSTs do not get through.
-  constructor(env, session, onbroken) {
+  // owner: reached() for each 200, broken(failure) when POSTs do not get through.
+  constructor(env, session, owner) {
     this.#env = env;
     this.#session = session;
-    this.#onbroken = onbroken;
+    this.#owner = owner;
     this.#schedule = new Schedule({ random: env.random, now: env.clock.now, limit: { count: Infinity, per: 0 } });
   }
 
@@ -113,6 +113,7 @@ export class Uplink {
     this.#failures = this.#gaps = 0;
     this.#schedule.carried();
     this.#session.delivered();
+    this.#owner.reached();
     this.#frames(answer);
     this.pump();
   }
@@ -140,7 +141,7 @@ export class Uplink {
     else if (failure.kind === End.DENIED && !(this.#env.http.renews && failure.status !== 400))
       this.#session.fail(failure.status === 400 ? 1002 : 1008, failure.message);
     else if (++this.#failures >= ATTEMPTS)
-      this.#onbroken(failure);
+      this.#owner.broken(failure);
     else
       this.#later(failure);
   }

@@ -6,7 +6,6 @@
 import { BodyReader, MEDIA_TYPE } from "../frames.js";
 import { End, Failure } from "../http.js";
 
-const PROOF_WAIT = 1000; // ms; a poll that is to show that the way works is answered soon
 const PAUSE = 500; // ms after an answer that came at once with nothing
 
 export class LongPollCarrier {
@@ -33,13 +32,19 @@ export class LongPollCarrier {
     this.#listener = listener;
   }
 
-  // proven: the server answered a moment ago. wait: ms that a poll may be held.
+  // proven: the server answered a moment ago; else it opens with the first answer, or with prove().
+  // wait: ms that a poll may be held.
   start({ place, wait, proven }) {
     this.#place = place;
     this.#wait = wait;
     if (proven)
-      this.#env.clock.setTimeout(() => this.#open(), 0);
-    this.#poll({ ack: place.ack, n: place.n, wait: proven ? wait : PROOF_WAIT });
+      this.#env.clock.setTimeout(() => this.prove(), 0);
+    this.#poll({ ack: place.ack, n: place.n, wait });
+  }
+
+  // Another request was answered: the way works.
+  prove() {
+    this.#open();
   }
 
   get idle() {
@@ -104,8 +109,12 @@ export class LongPollCarrier {
       return true;
     }
     const reader = response.body.getReader();
-    for (let part = await reader.read(); !part.done && this.#listener; part = await reader.read())
-      this.#frames(body.take(part.value));
+    while (this.#listener) {
+      const { done, value } = await reader.read();
+      if (done)
+        break;
+      this.#frames(body.take(value));
+    }
     return true;
   }
 

@@ -84,12 +84,14 @@ export class EventStreamCarrier {
     if (!response.body?.getReader)
       throw new Failure(End.UNUSABLE, "fetch does not stream here");
     clock.clearTimeout(this.#patience);
+    if (!this.#listener)
+      return;
     this.#patience = clock.setTimeout(() => this.#end(End.UNUSABLE, "no open event in time"), OPEN_TIME);
     const parser = new EventStreamParser((event) => this.#event(event));
     const reader = response.body.getReader();
-    for (;;) {
+    while (this.#listener) {
       const { done, value } = await reader.read();
-      if (done || !this.#listener)
+      if (done)
         break;
       this.#silence?.touch();
       parser.take(value);
