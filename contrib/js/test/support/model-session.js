@@ -209,8 +209,8 @@ export class ModelSession {
     this.target.drain?.();
     if (this.closeIn && this.#pending.length === 0)
       this.#closeCame();
-    if (took && this.consumed > this.ackTold && this.carrier?.kind !== "longpoll")
-      this.carrier?.send({ type: Type.ACK, seq: this.#tell() });
+    if (took && this.consumed > this.ackTold && this.carrier?.ready && this.carrier.kind !== "longpoll")
+      this.carrier.send({ type: Type.ACK, seq: this.#tell() });
     this.pump();
   }
 

@@ -20,7 +20,8 @@ export class Model {
   sessions = new Map();
   requests = []; // {method, kind, at}
   // websocket: ok, refuse, hang, silent; sse: ok, refuse, hold-headers, hold-body; post: ok, hang, or
-  // a status; headers: what a refusal carries.
+  // a status; a number for websocket delays it; postDelay delays a session; headers: what a refusal
+  // carries.
   behaviour = { websocket: "ok", sse: "ok", longpoll: "ok", post: "ok", headers: {} };
 
   #server;
@@ -173,6 +174,11 @@ export class Model {
       this.#open(request, response);
       return;
     }
+    const refusal = this.behaviour.refuse;
+    if (refusal) {
+      this.#answer(response, refusal, "refused");
+      return;
+    }
     const session = this.sessions.get(id);
     if (!session) {
       this.#answer(response, 410, "the session is gone");
@@ -210,6 +216,7 @@ export class Model {
       this.#answer(response, this.behaviour.post, "refused");
       return;
     }
+    await new Promise((resolve) => setTimeout(resolve, this.behaviour.postDelay ?? 0));
     const session = this.#create();
     session.protocols = JSON.parse(Buffer.from(body)).protocols;
     response.writeHead(201, { "Content-Type": "application/json" });
