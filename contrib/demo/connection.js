@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One WebSocket connection with its figures. On a route that echoes, what comes back is matched
+// One connection, a WebSocket or a session that looks like one, with its figures. On a route that echoes, what comes back is matched
 // with what was sent by counting bytes: a byte stream keeps no message boundaries.
 
 export class Connection {
-  constructor(url, protocols, echoes, events) {
+  // make: returns the socket.
+  constructor(make, echoes, events) {
     this.echoes = echoes;
     this.events = events;
     this.sentBytes = 0;
@@ -12,7 +13,7 @@ export class Connection {
     this.receivedFrames = 0;
     this.awaited = []; // {end, at, length, quiet}: echoes on their way, in order
     this.firstAwaited = 0;
-    this.socket = new WebSocket(url, protocols);
+    this.socket = make();
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => events.open(this.socket.protocol, this.socket.extensions);
     this.socket.onclose = (event) => events.close(event);

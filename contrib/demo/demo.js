@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
+import { CulvertSocket } from "./js/culvert-socket.js";
 import { closeCode } from "./close-codes.js";
 import { Connection } from "./connection.js";
 import * as format from "./format.js";
+import { Taps } from "./taps.js";
+import { NAMES, Timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
@@ -18,7 +21,9 @@ const routes = {
   "": { target: "target", kind: "as configured", echoes: false, newline: false, example: null },
 };
 
+const timeline = new Timeline($("timeline"), $("carriers-summary"));
 let connection = null;
+let taps = null; // of a session
 let trips = [];
 let burst = null;
 
@@ -30,7 +35,8 @@ function setState(state, text) {
   const open = state === "open";
   const busy = open || state === "connecting";
   $("connect").disabled = busy || state === "closing";
-  $("routes").disabled = busy || state === "closing";
+  $("routes").disabled = $("transport").disabled = busy || state === "closing";
+  $("cut").disabled = !open || taps === null;
   $("close").disabled = !busy;
   $("send").disabled = !open;
   $("burst").disabled = !open || burst !== null;
@@ -149,6 +155,35 @@ function address() {
   return `${scheme}//${location.host}${path.startsWith("/") ? "" : "/"}${path}`;
 }
 
+// A session, on the transports that are allowed it, with what the page shows of its carriers.
+function openSession(url, protocols, only) {
+  taps = new Taps();
+  const socket = new CulvertSocket(url, protocols, {
+    WebSocket: taps.WebSocket, fetch: taps.fetch, ...(only ? { transports: [only] } : {}),
+  });
+  socket.addEventListener("transport", ({ detail }) => {
+    $("carrier").textContent = NAMES[detail.transport];
+    timeline.carry(detail.transport);
+    log("note", "carrier", null, NAMES[detail.transport]);
+  });
+  socket.addEventListener("interrupted", ({ detail }) => {
+    timeline.lose();
+    log("note", "lost", null, detail.reason);
+  });
+  socket.addEventListener("resumed", ({ detail }) => {
+    timeline.carry(detail.transport);
+    log("note", "resumed", null, `by ${NAMES[detail.transport]}, after ${format.milliseconds(detail.after)} ms`);
+  });
+  return socket;
+}
+
+function openPlain(url, protocols) {
+  taps = null;
+  const socket = new WebSocket(url, protocols);
+  socket.addEventListener("open", () => timeline.carry("plain"));
+  return socket;
+}
+
 const events = {
   open(protocol) {
     setState("open", protocol ? `connected, ${protocol}` : "connected");
@@ -174,6 +209,7 @@ const events = {
     $("end-reason").textContent = event.reason ? `Reason: ${event.reason}` : "";
     log("note", "close", null, `${event.code} ${name}${event.reason ? `, ${event.reason}` : ""}`);
     endBurst("The connection ended during the burst.");
+    timeline.end();
     setState(good ? "closed" : "failed", good ? "closed" : `closed, ${event.code}`);
   },
 };
@@ -184,10 +220,15 @@ $("connection").addEventListener("submit", (event) => {
     return;
   const url = address();
   const protocols = $("protocols").value.split(",").map((p) => p.trim()).filter(Boolean);
+  const transport = $("transport").value;
   $("ending").hidden = true;
+  $("carrier").textContent = transport === "plain" ? NAMES.plain : NAMES[transport || "websocket"];
   clearTrips();
+  timeline.begin();
   try {
-    connection = new Connection(url, protocols, routes[chosen("route")].echoes, events);
+    connection = new Connection(
+      () => transport === "plain" ? openPlain(url, protocols) : openSession(url, protocols, transport),
+      routes[chosen("route")].echoes, events);
     setState("connecting", "connecting");
     log("note", "connect", null, url);
   } catch (error) {
@@ -195,6 +236,8 @@ $("connection").addEventListener("submit", (event) => {
     setState("failed", "not connected");
   }
 });
+
+$("cut").addEventListener("click", () => taps.cut());
 
 $("closing").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -74,6 +74,7 @@ struct http {
     struct addr peer;
     struct addr *destination; /* where the peer connected to; NULL: to our end of the socket */
     struct loop_deferred free_later;
+    struct loop_deferred process_later;
     uint64_t number;
     char name[LOOP_NAME]; /* empty until it is asked for: http_name() */
     bool log_access;
@@ -81,6 +82,7 @@ struct http {
     bool draining;
     bool served;     /* a request has been answered */
     bool processing; /* process() is on the stack */
+    bool deferred;   /* process_later is under way */
     bool over;
     bool greeting; /* a TLS handshake is under way */
 };

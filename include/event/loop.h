@@ -90,7 +90,7 @@ struct loop_deferred {
     void (*run)(struct loop_deferred *deferred);
 };
 
-/* May be called once until it has run. */
+/* In the order in which they were deferred. May be called once until it has run. */
 void loop_defer(struct loop *loop, struct loop_deferred *deferred,
                 void (*run)(struct loop_deferred *deferred));
 

@@ -275,6 +275,29 @@ process(struct http *http)
     http_arm(http);
 }
 
+static void
+process_deferred(struct loop_deferred *deferred)
+{
+    struct http *http = container_of(deferred, struct http, process_later);
+
+    http->deferred = false;
+    if (!http->over)
+        process(http);
+}
+
+/* The next request, if it is there already, waits for the end of the turn: whoever has ended the last one
+ * is in the middle of something. */
+static void
+go_on(struct http *http)
+{
+    if (http->held_len == 0) {
+        process(http);
+    } else if (!http->processing && !http->deferred) {
+        http->deferred = true;
+        loop_defer(http->loop, &http->process_later, process_deferred);
+    }
+}
+
 void
 http_exchange_over(struct http *http)
 {
@@ -290,7 +313,7 @@ http_exchange_over(struct http *http)
     drop_head(http);
     http1_scan_init(&http->scan, http->scan.head_max);
     http_expect_head(http);
-    process(http);
+    go_on(http);
 }
 
 /* ---- events ---- */

@@ -29,7 +29,8 @@ struct loop {
     struct log *log;
     struct metrics_worker *metrics;
     double now;
-    struct loop_deferred *deferred;
+    struct loop_deferred *deferred; /* in order */
+    struct loop_deferred **deferred_end;
     struct buf_pool pool;
     struct pipe_pool pipes;
     struct mailbox mailbox;
@@ -58,6 +59,8 @@ run_deferred(struct loop *loop)
 
     while ((deferred = loop->deferred) != NULL) {
         loop->deferred = deferred->next;
+        if (loop->deferred == NULL)
+            loop->deferred_end = &loop->deferred;
         deferred->run(deferred);
     }
 }
@@ -154,6 +157,7 @@ loop_new(struct log *log, unsigned id)
     loop->scratch = memory + LOOP_HEADROOM;
     loop->log = log;
     loop->id = id;
+    loop->deferred_end = &loop->deferred;
     loop->now = loop_clock();
     buf_pool_init(&loop->pool, POOL_CEILING);
     start_watchers(loop);
@@ -280,8 +284,12 @@ loop_defer(struct loop *loop, struct loop_deferred *deferred,
            void (*run)(struct loop_deferred *deferred))
 {
     deferred->run = run;
-    deferred->next = loop->deferred;
-    loop->deferred = deferred;
+    deferred->next = NULL;
+    *loop->deferred_end = deferred;
+    loop->deferred_end = &deferred->next;
+    /* An event that what was deferred has fed: the loop must not wait before this has run too. */
+    if (!loop->in_turn)
+        ev_feed_event(loop->ev, &loop->prepare, 0);
 }
 
 void

@@ -11,6 +11,10 @@
 #include "bridge/endpoint.h"
 #include "event/loop.h"
 
+enum {
+    PIECE = BUF_BLOCK, /* bytes that are given back at once */
+};
+
 struct echo {
     struct endpoint endpoint;
     struct loop *loop;
@@ -73,12 +77,14 @@ op_pending(const struct endpoint *endpoint)
     return buf_len(&from_endpoint(endpoint)->kept);
 }
 
-/* Gives back what was kept, as far as there is room. */
+/* Gives back what was kept, as far as there is room. Not by way of the scratch buffer: who makes room may
+ * have its own bytes there. */
 static void
 op_resume(struct endpoint *endpoint)
 {
     struct echo *echo = from_endpoint(endpoint);
-    uint8_t *scratch = loop_scratch(echo->loop);
+    uint8_t bytes[ENDPOINT_HEADROOM + PIECE];
+    uint8_t *data = bytes + ENDPOINT_HEADROOM;
     struct iovec piece;
     size_t room;
 
@@ -87,9 +93,11 @@ op_resume(struct endpoint *endpoint)
         buf_peek(&echo->kept, &piece, 1);
         if (piece.iov_len < room)
             room = piece.iov_len;
-        memcpy(scratch, piece.iov_base, room);
+        if (room > PIECE)
+            room = PIECE;
+        memcpy(data, piece.iov_base, room);
         buf_consume(&echo->kept, loop_pool(echo->loop), room);
-        endpoint->events->deliver(endpoint, scratch, room, 0);
+        endpoint->events->deliver(endpoint, data, room, 0);
     }
     if (echo->over)
         return;

@@ -276,6 +276,84 @@ test_a_message_to_a_loop_that_has_ended_is_delivered_by_its_end(void **state)
     /* The leak checker tells if nobody takes it. */
 }
 
+/* ---- deferred work and events that it feeds ---- */
+
+struct chain {
+    struct loop *loop;
+    struct timer begin;
+    struct loop_deferred first, second, last;
+    ev_io fed; /* of no descriptor: it is fed by hand */
+    unsigned order;
+    unsigned first_at, second_at, last_at;
+};
+
+static void
+on_last(struct loop_deferred *deferred)
+{
+    struct chain *chain = container_of(deferred, struct chain, last);
+
+    chain->last_at = ++chain->order;
+    loop_stop(chain->loop);
+}
+
+static void
+on_fed(struct ev_loop *ev, ev_io *watcher, int events)
+{
+    struct chain *chain = container_of(watcher, struct chain, fed);
+
+    (void)ev;
+    (void)events;
+    loop_defer(chain->loop, &chain->last, on_last);
+}
+
+static void
+on_first(struct loop_deferred *deferred)
+{
+    struct chain *chain = container_of(deferred, struct chain, first);
+
+    chain->first_at = ++chain->order;
+    ev_feed_event(loop_ev(chain->loop), &chain->fed, EV_READ);
+}
+
+static void
+on_second(struct loop_deferred *deferred)
+{
+    struct chain *chain = container_of(deferred, struct chain, second);
+
+    chain->second_at = ++chain->order;
+}
+
+static void
+on_begin(struct timer *timer)
+{
+    struct chain *chain = container_of(timer, struct chain, begin);
+
+    loop_defer(chain->loop, &chain->first, on_first);
+    loop_defer(chain->loop, &chain->second, on_second);
+}
+
+static void
+test_what_is_deferred_runs_in_order_and_before_the_loop_waits(void **state)
+{
+    struct bench *bench = *state;
+    struct chain chain = {.loop = bench->loop};
+    struct alarm too_late;
+    double from = loop_clock();
+
+    ev_init(&chain.fed, on_fed);
+    timer_init(&chain.begin, bench->loop, on_begin);
+    alarm_init(&too_late, bench->loop);
+    timer_set(&chain.begin, loop_now(bench->loop) + 0.01);
+    timer_set(&too_late.timer, loop_now(bench->loop) + 20);
+    loop_run(bench->loop);
+    assert_true(loop_clock() - from < 10);
+    assert_int_equal(chain.first_at, 1);
+    assert_int_equal(chain.second_at, 2);
+    assert_int_equal(chain.last_at, 3);
+    timer_deinit(&chain.begin);
+    timer_deinit(&too_late.timer);
+}
+
 int
 main(void)
 {
@@ -290,6 +368,8 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_deferred_runs_even_if_the_loop_never_does,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_what_is_deferred_runs_in_order_and_before_the_loop_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages_of_four_threads_arrive_once_and_in_order,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
