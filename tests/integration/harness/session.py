@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 A client of culvert.v1 that accepts nothing but what PROTOCOL.md allows, and whose carriers can be cut at
-any byte. open_ws(), open_post() and open_sse() begin a session.
+any byte. open_ws(), open_post(), open_sse() and
+open_bare() begin a session.
 
     Session ── carrier: WsCarrier | SseCarrier | PollCarrier     what comes down, each frame by take()
           └─── up: a connection for POST and DELETE              unless the carrier is a WebSocket
@@ -275,17 +276,18 @@ class WsCarrier(Step):
 
     name = "websocket"
 
-    def __init__(self, session, query=None, offered=None, headers=(), cut=None):
+    def __init__(self, session, query=None, offered=None, headers=(), cut=None, **more):
         super().__init__(session)
         self.session = session
+        query = {**(query or {}), **more}
         self.wire = session.connect(CutWs)
         if cut:
             self.wire.cut_after(**cut)
-        ack = (query or {}).get("ack", 0)
+        ack = query.get("ack", 0)
         self.next = None if ack is None else ack + 1
         self.ponged = []
         offered = offered or [*session.protocols, SUBPROTOCOL]
-        self.wire.upgrade(session.url(**(query or {})), session.host, offered, [*session.headers, *headers])
+        self.wire.upgrade(session.url(**query), session.host, offered, [*session.headers, *headers])
         assert self.wire.subprotocol == SUBPROTOCOL, self.wire.subprotocol
 
     def begin(self):
@@ -342,14 +344,19 @@ class WsCarrier(Step):
         assert frame.payload == payload
         return before
 
-    def ends(self, code, frame=True):
-        """A CLOSE with this code, unless frame is False, and a WebSocket Close with it; the CLOSE."""
+    def ends(self, *codes, frame=True):
+        """
+        A CLOSE, and a WebSocket Close with the same code, one of these. frame: False if there must be no
+        CLOSE, None if there need not be one.
+        """
         closed = None
         while (got := self.recv_raw()) is not None:
             assert got.kind in (ACK, PONG, CLOSE), f"{got} before the end"
             closed = got if got.kind == CLOSE else closed
-        assert (self.code, closed and closed.code) == (code, code if frame else None)
-        self.wire.send_quietly(close_frame(code))
+        assert self.code in codes, f"closed with {self.code}"
+        assert closed.code == self.code if closed else not frame
+        assert frame is not False or closed is None
+        self.wire.send_quietly(close_frame(self.code))
         self.wire.wait_closed()
         return closed
 
@@ -374,6 +381,15 @@ def open_post(culvert, path="/x", protocols=None, **options):
 
 
 def open_sse(culvert, path="/x", **options):
+    """By POST and an attach with ack=, as a session client does it."""
+    session = open_post(culvert, path, **options)
+    session.attach_sse()
+    return session
+
+
+def open_bare(culvert, path="/x", **options):
+    """By GET alone, as an EventSource does it, which never acknowledges."""
     session = Session(culvert, path, **options)
+    session.acks = False
     session.carrier = SseCarrier(session).begin()
     return session

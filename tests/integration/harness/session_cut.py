@@ -21,6 +21,7 @@ class Cutting:
     up = down = None
     how = RESET
     n_sent = n_received = 0
+    was_cut = False
 
     def cut_after(self, up=None, down=None, how=RESET):
         self.up = None if up is None else self.n_sent + up
@@ -35,6 +36,7 @@ class Cutting:
             self.close()
 
     def _cut(self):
+        self.was_cut = True
         self.cut(self.how)
         raise Cut
 

@@ -121,7 +121,7 @@ class SseCarrier:
 
     name = "sse"
 
-    def __init__(self, session, query=None, headers=(), version="1.1", cut=None, **more):
+    def __init__(self, session, /, query=None, headers=(), version="1.1", cut=None, **more):
         self.session = session
         self.floor, self.closed = session.acked, None
         query = dict(query or {})
@@ -251,3 +251,16 @@ def check_order(got):
     rest = names[1:] if names[:1] == [ACK] else names
     rest = rest[:-1] if rest[-1:] == [CLOSE] else rest
     assert set(rest) <= {"m"}, got
+
+
+def begin_poll(session, **query):
+    """A poll that waits at the server, on a connection of its own."""
+    wire = session.connect()
+    wire.send(request("GET", session.url(session=session.id, **query), headers=[("Accept", V1)]))
+    # What is asked later is answered later, by one worker.
+    assert session.culvert.http().ask(path="/none").status == 404
+    return wire
+
+
+def post_head(session, *headers):
+    return request("POST", session.url(session=session.id), headers=[("Content-Type", V1), *headers])
