@@ -12,11 +12,12 @@ import pytest
 
 from harness.culvert import VARIANT
 from harness.session_chaos import CARRIERS, Chaos, RecordingEcho
+from harness.session_conf import SERVER
 from harness.wait import wait_until
 
 FULL = os.environ.get("SESSION_CHAOS") == "full"
-SIZE, CUTS = (50 << 20, 1000) if FULL else (2 << 20, 60)
-SESSIONS, EACH, CUTS_EACH = (200, 256 << 10, 20) if FULL else (200, 24 << 10, 4)
+SIZE, CUTS = (50 << 20, 1000) if FULL else (4 << 20, 200)
+SESSIONS, EACH, CUTS_EACH = (200, 256 << 10, 20) if FULL else (200, 32 << 10, 6)
 
 # What a connection may cost beside its window: itself, the last read, what is remembered of its end.
 SLACK = 64 * 1024
@@ -24,7 +25,7 @@ BUFFER = 64 * 1024
 
 
 def configuration(target, workers=1):
-    return (f"[server]\nworkers = {workers}\n[log]\naccess = no\n[route /x]\ntarget = {target.url}\nbuffer = 64k\n"
+    return (f"{SERVER}workers = {workers}\n[log]\naccess = no\n[route /x]\ntarget = {target.url}\nbuffer = 64k\n"
             "close_timeout = 2s\n")
 
 

@@ -10,16 +10,12 @@ from harness import session_frames as frames
 from harness.http import request
 from harness.peers import Echo, Pourer, Recorder, Silent, Target, refusing_port
 from harness.session import answer_of, open_post
+from harness.session_conf import ECHO, to
 from harness.session_frames import ACK, PONG, ack, binary, kinds, ping, varint
 from harness.session_http import V1, begin_poll, post_head
 from harness.wait import Stopwatch
 
-ECHO = "[route /x]\ntarget = echo:\n"
 JSON = [("Content-Type", "application/json")]
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
 @pytest.fixture

@@ -9,15 +9,10 @@ from harness import session_frames as frames
 from harness.http import request
 from harness.peers import Recorder, Target
 from harness.session import Session, answer_of, open_post
+from harness.session_conf import ECHO, to
 from harness.session_cut import FIN, Cut
 from harness.session_frames import ACK, CLOSE, ack, binary, close, kinds
 from harness.session_http import V1, EventStream, begin_poll, post_head
-
-ECHO = "[route /x]\ntarget = echo:\n"
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
 @pytest.fixture
@@ -243,6 +238,7 @@ def test_posts_that_broke_off_are_repeated_and_arrive_once(culvert, peer):
             session.post(session.message(word))
         except Cut:
             cuts += 1
+    session.cut()
     session.post()
     target.wait_received(sent)
     assert cuts > 50

@@ -9,18 +9,14 @@ from harness import session_frames as frames
 from harness.http import read_answer, read_head, request
 from harness.peers import Recorder, Target
 from harness.session import Session, answer_of, open_post, open_ws
+from harness.session_conf import ECHO, SERVER, to
 from harness.session_frames import ACK, CLOSE, ack, binary, kinds
 from harness.session_http import STREAM, V1, EventStream, begin_poll, post_head
 from harness.ws import upgrade_headers
 
 PAGE, OTHER = "https://page.example", "https://other.example"
-ECHO = "[route /x]\ntarget = echo:\n"
 POLL_HEADERS = [("Accept", V1)]
 POST_HEADERS = [("Content-Type", V1)]
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
 def every_request(session, query, headers=()):
@@ -157,7 +153,7 @@ def test_a_preflight_allows_what_sessions_use(culvert):
 
 def test_a_transport_that_the_route_does_not_allow_is_406(culvert, peer):
     target = peer(Target)
-    c = culvert("".join(f"[route /{name}]\ntarget = {target.url}\ntransports = {name}\n"
+    c = culvert(SERVER + "".join(f"[route /{name}]\ntarget = {target.url}\ntransports = {name}\n"
                         for name in ("websocket", "sse", "longpoll")))
 
     asked = {"websocket": upgrade_headers(["culvert.v1"]), "sse": [("Accept", STREAM)], "longpoll": POLL_HEADERS}

@@ -9,17 +9,13 @@ import pytest
 from harness import session_frames as frames
 from harness.peers import Echo, Recorder, Target
 from harness.session import Session, WsCarrier, open_ws
+from harness.session_conf import ECHO, to
 from harness.session_cut import FIN, RESET, SILENCE
 from harness.session_frames import ACK, CLOSE, close
 from harness.wait import Stopwatch, wait_until
 from harness.ws import Refused, close_frame
 
-ECHO = "[route /x]\ntarget = echo:\n"
 UNKNOWN = "A" * 24
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
 def attached(session, /, **query):
@@ -182,7 +178,7 @@ def test_an_attach_counts_only_if_it_is_not_older(joined, n, wins):
         session.carrier = newer.begin()
         older.ends(4409, frame=False)
     else:
-        newer.ends(4409, frame=False)
+        newer.ends(4409, frame=None)
         assert older.ping() == []
     far.send(b"here")
     assert session.recv(4) == b"here"
@@ -192,7 +188,7 @@ def test_an_attach_below_what_was_acknowledged_changes_nothing(joined):
     session, far = joined()
     session.carrier.acknowledge()
     session.carrier.ping()
-    attached(session, ack=0, n=9).ends(4409, frame=False)
+    attached(session, ack=0, n=9).ends(4409, frame=None)
     assert session.carrier.ping() == []
     # Its n did not count either.
     session.attach_ws(n=1)
@@ -413,7 +409,7 @@ def test_a_close_that_was_lost_is_sent_again(joined):
 
 def test_a_draining_server_says_1001_and_when_to_come_back(culvert, peer):
     target = peer(Recorder)
-    c = culvert("[server]\ndrain_timeout = 3s\n" + to(target, "close_timeout = 500ms"))
+    c = culvert(to(target, "close_timeout = 500ms", "[server]\ndrain_timeout = 3s\n"))
     session = open_ws(c)
     session.send(b"to the end")
     c.signal(signal.SIGTERM)

@@ -13,15 +13,10 @@ from harness.child import spawn
 from harness.http import read_head, request
 from harness.peers import Pourer, Recorder, Serving, Target
 from harness.session import Session, answer_of, open_bare, open_post, open_sse, open_ws
+from harness.session_conf import ECHO, to
 from harness.session_frames import ACK, OPEN, PING, TEXT
 from harness.session_http import STREAM, Event, EventStream, SseCarrier, begin_poll
 from harness.wait import Stopwatch
-
-ECHO = "[route /x]\ntarget = echo:\n"
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
 
 
 @pytest.fixture

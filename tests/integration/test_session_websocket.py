@@ -8,17 +8,11 @@ import pytest
 from harness import session_frames as frames
 from harness.peers import Echo, Pourer, Recorder, Silent, SlowReader, Target
 from harness.session import Session, WsCarrier, open_ws
+from harness.session_conf import ECHO, to
 from harness.session_frames import ACK, PING, TEXT, ack, binary, text, varint
 from harness.wait import Stopwatch, wait_until
 from harness.ws import BINARY, CONTINUATION, Refused
 from harness.ws import PING as WS_PING
-
-
-def to(target, more=""):
-    return f"[route /x]\ntarget = {target.url}\n{more}\n"
-
-
-ECHO = "[route /x]\ntarget = echo:\n"
 
 
 # ---- opening ----
@@ -256,7 +250,7 @@ def test_a_lower_ack_than_an_earlier_one_is_ignored(culvert, peer):
     session.tell(2)
     # 1 is not what the server believes now: an attach that takes it back is told so.
     lower = WsCarrier(session, {"session": session.id, "ack": 1, "n": 1})
-    lower.ends(4409, frame=False)
+    lower.ends(4409, frame=None)
     far.send(b"end")
     assert session.recv(3) == b"end"
 

@@ -10,6 +10,7 @@ from harness import session_frames as frames
 from harness.http import request
 from harness.peers import Echo, Recorder, Target
 from harness.session import answer_of, open_post, open_sse, open_ws
+from harness.session_conf import SERVER
 from harness.session_frames import ACK, kinds
 from harness.session_http import V1
 from harness.wait import wait_until
@@ -23,7 +24,7 @@ def serving(request, culvert, certs):
 
     def start(target, more=""):
         secure = request.param == "tls"
-        head = "[server]\nworkers = 4\n" + ("listen = 127.0.0.1:0 tls\n" if secure else "")
+        head = f"{SERVER}workers = 4\n" + ("listen = 127.0.0.1:0 tls\n" if secure else "")
         tls = f"[tls]\n{certs.section()}\n" if secure else ""
         c = culvert(f"{head}{tls}[route /x]\ntarget = {target.url}\n{more}\n")
         return c, {"tls": certs.client_context() if secure else None}

@@ -38,6 +38,7 @@ class Session:
         self.id = self.opened = None
         self.n = 0
         self.carrier = self.up = None
+        self.wires = []  # every connection that was made for it
         self.acks = True
         self.framed = False  # messages are the target's own, not pieces of a stream of bytes
         # up
@@ -101,8 +102,9 @@ class Session:
         if self.opened is None:
             self.opened, self.id = opened, opened["session"]
             assert opened["ack"] == 0
-        # The ACK and nothing else may have changed since.
-        assert {**opened, "ack": 0} == {**self.opened, "ack": 0}
+        # What has been consumed may have changed since, and the heartbeat belongs to the carrier.
+        own = {"ack": 0, "heartbeat": 0}
+        assert {**opened, **own} == {**self.opened, **own}
         self.take_ack(opened["ack"], carrier)
         self.covered = opened["ack"]
 
@@ -207,7 +209,8 @@ class Session:
         self.up = None
 
     def connect(self, kind=CutHttp):
-        return self.culvert.keep(kind.open(self.culvert.address, tls=self.tls))
+        self.wires.append(self.culvert.keep(kind.open(self.culvert.address, tls=self.tls)))
+        return self.wires[-1]
 
     def up_wire(self):
         """The connection for POST and DELETE, a new one if there is none."""

@@ -30,63 +30,74 @@ class Chaos:
         self.carriers, self.wanted, self.largest = carriers, cuts, largest
         self.n_cuts = self.n_attaches = self.sent = 0
         self.back = bytearray()
-        self.left_open = []
         self.session = open_post(culvert, path, **options)
 
     # ---- cutting ----
 
     def budget(self, left):
-        """Where the next cut is: early enough that all of them happen before the data ends."""
-        if self.n_cuts >= self.wanted:
-            return None
+        """Where the next cut is, given how many bytes must pass there: all happen before the data ends."""
         most = max(1, left // (self.wanted - self.n_cuts))
         # Many fall into the handshake and the first frames, where most can go wrong.
-        at = self.chance.randrange(min(600, most)) if self.chance.random() < 0.2 else self.chance.randrange(most)
-        how = self.chance.choice((RESET, FIN, SILENCE))
-        up = self.sent < len(self.data) and self.chance.random() < 0.5
-        return {"up" if up else "down": at, "how": how}
+        if self.chance.random() < 0.2:
+            most = min(600, most)
+        return self.chance.randrange(most)
 
-    def left(self):
-        return len(self.data) - len(self.back)
+    def down_cut(self):
+        return {"down": self.budget(len(self.data) - len(self.back)), "how": self.how()}
+
+    def up_cut(self):
+        return {"up": self.budget(len(self.data) - self.sent), "how": self.how()}
+
+    def how(self):
+        return self.chance.choice((RESET, FIN, SILENCE))
+
+    def cut_of_carrier(self):
+        if self.n_cuts == self.wanted:
+            return None
+        if self.kind == "ws" and self.sent < len(self.data) and self.chance.random() < 0.5:
+            return self.up_cut()
+        return self.down_cut()
+
+    def cut_of_posts(self):
+        """In a request, or in an answer, of which the shortest is longer than this."""
+        return self.up_cut() if self.chance.random() < 0.7 else {"down": self.chance.randrange(150), "how": self.how()}
+
+    def cuts_posts(self):
+        """The connection for POST gets a cut of its own, if there is something to send and to cut."""
+        if self.n_cuts == self.wanted or self.sent == len(self.data) or self.chance.random() < 0.5:
+            return False
+        self.session.up = self.session.connect().cut_after(**self.cut_of_posts())
+        return True
 
     def lost(self):
-        """After a Cut: the connection for POST may break alone; else all are left."""
+        """After a Cut: a stream may outlive the connection for POST; else both are left."""
         self.n_cuts += 1
         session = self.session
-        if session.up and session.up.was_cut and self.kind == "sse" and self.chance.random() < 0.5:
-            self.leave(session.up)
-            session.up = None
-            return
-        for wire in (session.carrier.wire, session.up):
-            if wire:
-                self.leave(wire)
-        session.carrier.wire = session.up = None
-        self.kind = None
+        stays = self.kind == "sse" and session.up and session.up.was_cut
+        session.up = None
+        if not stays or not self.cuts_posts():
+            session.carrier.wire = self.kind = None
+        self.forget(8)
 
-    def leave(self, wire):
-        """What was cut without a word stays open on our side for a while."""
-        self.left_open.append(wire)
-        if len(self.left_open) > 8:
-            self.left_open.pop(0).cut(RESET)
+    def forget(self, n):
+        """What was left without a word stays open on our side for a while: the last n of it."""
+        used = (self.session.carrier.wire, self.session.up)
+        left = [wire for wire in self.session.wires if wire not in used]
+        for wire in left[: len(left) - n]:
+            wire.cut(RESET)
+            self.session.wires.remove(wire)
 
     # ---- carrying ----
 
     def attach(self):
         self.kind = self.chance.choice(self.carriers)
         self.n_attaches += 1
-        budget = self.budget(self.left())
         if self.kind == "ws":
-            self.session.attach_ws(cut=budget)
+            self.session.attach_ws(cut=self.cut_of_carrier())
             self.session.repeat()
             return
-        of_up = budget is not None and ("up" in budget or self.chance.random() < 0.3)
-        if of_up:
-            self.session.up = self.session.connect().cut_after(**budget)
-            budget = None
-        if self.kind == "sse":
-            self.session.attach_sse(cut=budget)
-        else:
-            self.session.attach_poll(cut=budget)
+        cut = None if self.cuts_posts() else self.cut_of_carrier()
+        (self.session.attach_sse if self.kind == "sse" else self.session.attach_poll)(cut=cut)
 
     def batch(self):
         """The next messages that the window lets go."""
@@ -132,10 +143,8 @@ class Chaos:
         return self
 
     def end(self):
-        for wire in (*self.left_open, self.session.carrier.wire, self.session.up):
-            if wire:
-                wire.cut(RESET)
-        self.session.up = None
+        self.session.carrier.wire = self.session.up = None
+        self.forget(0)
         assert self.session.ask_post(frames.ack(self.session.received)).status == 200
         assert self.session.delete().status == 204
         self.session.cut(FIN)
