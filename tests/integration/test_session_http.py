@@ -297,7 +297,7 @@ def test_messages_are_taken_before_the_body_has_ended(culvert, peer):
 @pytest.mark.parametrize("encoding", ["length", "chunked"])
 def test_a_body_that_is_too_long_is_413_while_it_is_read(culvert, encoding):
     """Over window + 64 KiB, of frames that have no other fault."""
-    session = open_post(culvert(f"{ECHO}buffer = 16k\n"))
+    session = open_post(culvert(f"{ECHO}buffer = 16k\nmessage_max = 16k\n"))
     wire = session.connect()
     filler = frames.pack(b"\x80" + bytes(1000))
     if encoding == "length":

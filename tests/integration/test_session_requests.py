@@ -282,7 +282,7 @@ def test_http_1_0_keep_alive_is_no_reason_to_fail(culvert):
 
 def test_a_client_may_ask_whether_its_body_is_wanted(culvert, peer):
     target = peer(Recorder)
-    session = open_post(culvert(to(target, "buffer = 16k")))
+    session = open_post(culvert(to(target, "buffer = 16k\nmessage_max = 16k")))
     wire = session.connect()
     body = frames.pack(session.message(b"hello"))
     wire.send(post_head(session, ("Expect", "100-continue"), ("Content-Length", str(len(body)))))
