@@ -35,13 +35,26 @@ def pipes(admin):
     return admin.metrics().get("culvert_worker_pipes")
 
 
+def stalled(c, admin):
+    """A client whose bytes wait in a pipe. On a busy machine small reads may have filled its socket first, and
+    then they wait elsewhere: another client has another go."""
+    for _ in range(20):
+        ws = c.ws("/x")
+        try:
+            wait_until(lambda: pipes(admin) == 1, "a pipe that waits", timeout=3)
+            return ws
+        except AssertionError:
+            ws.close()
+            wait_until(lambda: c.stats().connections == 0, "the client to be gone")
+    raise AssertionError("no pipe ever waits")
+
+
 def test_a_pipe_holds_what_a_client_does_not_take(culvert, peer):
     """And what is to come behind it, comes behind it."""
     target = peer(Pourer, 40_000_000)
     c = culvert(ADMIN + route(target))
     admin, before = Admin(c), c.fds()
-    ws = c.ws("/x")
-    wait_until(lambda: pipes(admin) == 1, "a pipe that waits")
+    ws = stalled(c, admin)
     wait_until(lambda: admin.metrics().get("culvert_worker_buffer_bytes") > 0, "its bytes to be counted")
     ws.send(frame(PING, b"between"))
     digest, length, others = read_all(ws)
@@ -49,9 +62,9 @@ def test_a_pipe_holds_what_a_client_does_not_take(culvert, peer):
     assert [(one.opcode, one.payload) for one in others] == [(PONG, b"between")]
     ws.send_close()
     ws.close()
-    event = c.wait_event("websocket")
-    assert (event["code"], event["out"]) == ("1000", str(target.total))
-    assert admin.metrics().get("culvert_bytes_total", route="/x", direction="out") == target.total
+    wait_until(lambda: c.events("websocket")[-1:] and c.events("websocket")[-1]["code"] == "1000", "the access line")
+    assert c.events("websocket")[-1]["out"] == str(target.total)
+    assert admin.metrics().get("culvert_bytes_total", route="/x", direction="out") >= target.total
     wait_until(lambda: pipes(admin) == 0 and c.fds() <= before, "nothing is left")
 
 
@@ -109,8 +122,7 @@ def test_a_client_that_goes_while_its_pipe_is_full_leaves_nothing(culvert, peer,
     c = culvert(ADMIN + route(target, "close_timeout = 300ms"))
     admin, before = Admin(c), c.fds()
     for _ in range(3):
-        ws = c.ws("/x")
-        wait_until(lambda: pipes(admin) == 1, "a pipe that waits")
+        ws = stalled(c, admin)
         ws.reset() if how == "reset" else ws.close()
         wait_until(lambda: pipes(admin) == 0 and c.fds() <= before, "nothing is left")
 
@@ -120,8 +132,7 @@ def test_a_reset_of_the_target_comes_behind_what_is_in_the_pipe(culvert, peer):
     target = peer(Resetter, words)
     c = culvert(ADMIN + route(target, "buffer = 16m"))
     admin = Admin(c)
-    ws = c.ws("/x")
-    wait_until(lambda: pipes(admin) == 1, "a pipe that waits")
+    ws = stalled(c, admin)
     c.wait_quiet()
     ws.send(frame(BINARY, b"x"))  # for a target that waits for something
     got = b""
