@@ -5,6 +5,7 @@
 # need.
 #
 #     sanitizers (build/asan)      unit tests, integration tests
+#     node                         the library in contrib/js
 #     libFuzzer (build/fuzz)       the corpus, replayed once
 #     ThreadSanitizer (build/tsan) what crosses threads
 #     release (build/release)      a browser, real servers and clients, bounds on memory
@@ -55,6 +56,7 @@ if build asan binary units; then
     part unit run_script unit tests/unit/run.sh build/asan/unit
     part integration with build/asan/culvert run_pytest integration tests/integration
 fi
+part js run_script js tests/js.sh
 part fuzz run_script fuzz tests/fuzz/run.sh 0
 if build tsan binary build/tsan/unit/test_loop build/tsan/unit/test_log \
         build/tsan/unit/test_limits; then

@@ -31,6 +31,7 @@ const commands = {
   click: ({ x, y }) => page.mouse.click(x, y),
   clickOn: ({ selector }) => page.click(selector),
   fill: ({ selector, text }) => page.fill(selector, text),
+  select: ({ selector, value }) => page.selectOption(selector, value),
   text: ({ selector }) => page.innerText(selector),
   screenshot: ({ path }) => page.screenshot({ path }).then(() => null),
   // The colour of a pixel of the page as it is seen, from a screenshot.

@@ -96,3 +96,28 @@ def test_the_demo_page_shows_that_culvert_has_stopped(chromium, demo):
     demo.stop()
     chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
     assert chromium.text(selector="#end-code") == "1001"
+
+
+@pytest.mark.parametrize("transport", ["websocket", "sse", "longpoll"])
+def test_the_demo_page_loses_its_carrier_and_nothing_else(chromium, demo, transport):
+    assert chromium.goto(url=demo.url) == 200
+    chromium.select(selector="#transport", value=transport)
+    chromium.clickOn(selector="#connect")
+    chromium.wait_for("document.getElementById('state').dataset.state === 'open'", "the page to connect")
+    for n in range(1, 4):
+        lost = "once" if n == 1 else f"{n} times"
+        chromium.clickOn(selector="#cut")
+        chromium.wait_for(f"document.getElementById('carriers-summary').innerText.includes('lost {lost}')", "the loss")
+        chromium.fill(selector="#message", text=f"after cut {n}")
+        chromium.clickOn(selector="#send")
+        wait_frame(chromium, "in", f"after cut {n}")
+    chromium.fill(selector="#burst-count", text="5000")
+    chromium.clickOn(selector="#burst")
+    chromium.clickOn(selector="#cut")
+    chromium.wait_for("document.getElementById('burst-result').classList.contains('done')", "the burst")
+    assert "there and back" in chromium.text(selector="#burst-result")
+    assert chromium.evaluate(code="document.querySelectorAll('#timeline .loss').length") >= 4
+    chromium.clickOn(selector="#close")
+    chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
+    assert chromium.text(selector="#end-code") == "1000"
+    assert chromium.text(selector="#end-clean") == "wasClean: true"

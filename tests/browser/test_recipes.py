@@ -225,6 +225,12 @@ def test_a_terminal_in_the_browser(run, chromium):
     chromium.wait_for(f"/closed: 1000/.test({screen})", "the end")
 
 
+def test_a_log_in_the_browser_and_in_curl(run):
+    output = run("A log in the browser, and in curl").wait_done()
+    assert output.startswith("retry: 1000\n") or "\nretry: 1000\n" in output
+    assert "event: open" in output and output.count("event: text") >= 2
+
+
 def test_a_line_protocol_irc(run):
     shell = run("A line protocol: IRC")
     shell.wait_port(8080)
