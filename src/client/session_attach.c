@@ -130,13 +130,10 @@ session_attach(struct session *session, struct carrier *carrier,
 {
     enum session_attached result = check_attach(session, attach);
 
-    /* What the older one's connection brings next may attach in its turn: it came before. */
-    while (result == SESSION_ATTACHED && session->carrier != NULL) {
-        detach(session);
-        result = check_attach(session, attach);
-    }
     if (result != SESSION_ATTACHED)
         return result;
+    if (session->carrier != NULL)
+        detach(session);
     if (attach->has_n)
         session->attach_n = attach->n;
     if (attach->explicit_ack)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """
 No byte lost, none repeated, memory bounded: random data through a TCP echo while carriers are cut at
-random bytes. SESSION_CHAOS=full makes it long.
+random bytes.
 """
 
 import hashlib
-import os
 import threading
 
 import pytest
@@ -15,9 +14,8 @@ from harness.session_chaos import CARRIERS, Chaos, RecordingEcho
 from harness.session_conf import SERVER
 from harness.wait import wait_until
 
-FULL = os.environ.get("SESSION_CHAOS") == "full"
-SIZE, CUTS = (50 << 20, 1000) if FULL else (4 << 20, 200)
-SESSIONS, EACH, CUTS_EACH = (200, 256 << 10, 20) if FULL else (200, 32 << 10, 6)
+SIZE, CUTS = 50 << 20, 1000
+SESSIONS, EACH, CUTS_EACH = 200, 256 << 10, 20
 
 # What a connection may cost beside its window: itself, the last read, what is remembered of its end.
 SLACK = 64 * 1024
@@ -79,7 +77,8 @@ def test_no_byte_is_lost_and_none_repeated(culvert, peer, carriers):
     if VARIANT != "tsan":  # its allocator does not tell live bytes
         # Both directions may hold a window, and a carrier that nobody reads any more what it was given.
         assert most - cold <= 4 * BUFFER + 12 * SLACK
-        assert c.stats().live_bytes - cold <= SLACK
+        # The allocator counts what its thread's cache holds: messages of many lengths leave some of each.
+        assert c.stats().live_bytes - cold <= 4 * SLACK
 
 
 @pytest.mark.tsan
