@@ -126,7 +126,7 @@ void exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner)
 
 /*
  * Reads the request's body, for an owner with these events; they begin when request() has returned.
- * The client is asked to go on if it waits to be. Between two pieces it has timeout seconds. How long
+ * The client is asked to go on if it waits to be. Between two pieces it has timeout seconds (0: any time). How long
  * the body may be is the owner's care: who answers before its end ends the connection.
  */
 void exchange_read_body(struct exchange *exchange, double timeout);

@@ -19,6 +19,15 @@ end_body(struct http *http, const struct http1_error *error)
 }
 
 static void
+expect_more(struct http *http)
+{
+    struct exchange *exchange = &http->exchange;
+
+    exchange->body_due =
+        exchange->body_timeout > 0 ? loop_now(http->loop) + exchange->body_timeout : 0;
+}
+
+static void
 take(struct http *http, char *data, size_t len)
 {
     struct exchange *exchange = &http->exchange;
@@ -26,7 +35,7 @@ take(struct http *http, char *data, size_t len)
     char *piece;
     size_t used, piece_len;
 
-    exchange->body_due = loop_now(http->loop) + exchange->body_timeout;
+    expect_more(http);
     while (len > 0 && result == HTTP1_MORE && exchange->reads_body) {
         result = http1_body(&exchange->body, data, len, &used, &piece, &piece_len);
         data += used;
@@ -92,7 +101,7 @@ exchange_read_body(struct exchange *exchange, double timeout)
     http1_body_init(&exchange->body, request);
     exchange->reads_body = true;
     exchange->body_timeout = timeout;
-    exchange->body_due = loop_now(http->loop) + timeout;
+    expect_more(http);
     if (request->expect_continue && request->minor > 0 && http->held_len == http->head_len)
         stream_write(http->stream, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 }

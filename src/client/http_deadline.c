@@ -26,7 +26,7 @@ http_on_timeout(struct timer *timer)
         http_client_gone(http);
         return;
     }
-    if (http->exchange.open && http->exchange.reads_body &&
+    if (http->exchange.open && http->exchange.reads_body && http->exchange.body_due != 0 &&
         loop_now(http->loop) >= http->exchange.body_due) {
         http_body_is_late(http);
         return;
