@@ -400,7 +400,11 @@ route_request(const struct route_context *context, struct exchange *exchange)
     }
     route = find_route(context, request, path);
     if (route == NULL) {
-        exchange_error(exchange, 404, "", "no such route");
+        /* The route of a session may have gone since it began. */
+        if (session_route_is_known(context, exchange))
+            exchange_error(exchange, 410, "", "no such session");
+        else
+            exchange_error(exchange, 404, "", "no such route");
         return;
     }
     serve(context, exchange, route, path);

@@ -449,7 +449,8 @@ def test_an_attach_to_a_route_that_is_gone_finds_nothing(culvert, peer):
     assert session.carrier.ping() == []
     with pytest.raises(Refused) as refused:
         c.ws(session.url(session=session.id, ack=0, n=1), subprotocols=["culvert.v1"])
-    assert refused.value.status in (404, 410)
+    assert refused.value.status == 410
+    assert c.http().ask(path="/x").status == 404
 
 
 def test_limits_count_sessions_and_never_refuse_an_attach(culvert):
