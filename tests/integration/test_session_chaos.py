@@ -48,7 +48,7 @@ class Highest:
         self.thread.start()
 
     def _watch(self):
-        while not self.stop.wait(0.1):
+        while not self.stop.wait(0.02):
             self.bytes = max(self.bytes, self.culvert.stats().live_bytes)
 
     def end(self):
@@ -79,7 +79,7 @@ def test_no_byte_is_lost_and_none_repeated(culvert, peer, carriers):
     if VARIANT != "tsan":  # its allocator does not tell live bytes
         # Both directions may hold a window, and a carrier that nobody reads any more what it was given.
         assert most - cold <= 4 * BUFFER + 12 * SLACK
-        assert c.stats().live_bytes - cold <= SLACK
+        assert c.stats().live_bytes - cold <= 2 * SLACK  # pools keep a little, up to a ceiling
 
 
 @pytest.mark.tsan
