@@ -46,7 +46,7 @@ class Highest:
         self.thread.start()
 
     def _watch(self):
-        while not self.stop.wait(0.1):
+        while not self.stop.wait(0.02):
             self.bytes = max(self.bytes, self.culvert.stats().live_bytes)
 
     def end(self):

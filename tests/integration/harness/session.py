@@ -9,6 +9,7 @@ open_bare() begin a session.
 """
 
 import json
+import time
 from urllib.parse import quote
 
 from . import session_frames as frames
@@ -16,6 +17,7 @@ from .http import read_answer, request
 from .session_cut import RESET, CutHttp, CutWs
 from .session_frames import ACK, BINARY, CLOSE, OPEN, PING, PONG, TEXT
 from .session_http import V1, PollCarrier, SseCarrier
+from .wait import DEADLINE
 from .ws import BINARY as WS_BINARY
 from .ws import CLOSE as WS_CLOSE
 from .ws import PING as WS_PING
@@ -50,6 +52,7 @@ class Session:
         self.data = bytearray()
         self.messages = []
         self.closed = None  # the CLOSE of the server
+        self.heard = time.monotonic()
 
     # ---- up ----
 
@@ -89,7 +92,12 @@ class Session:
 
     # ---- down ----
 
+    def nothing_new(self):
+        """Signs of life keep a carrier up, not a test that waits for something else."""
+        assert time.monotonic() - self.heard < DEADLINE, f"nothing but signs of life for {DEADLINE} s"
+
     def take(self, frame, carrier):
+        self.heard = time.monotonic()
         if frame.is_message:
             self._take_message(frame, carrier)
         elif frame.kind == ACK:
@@ -99,6 +107,7 @@ class Session:
             carrier.closed = self.closed = frame
 
     def take_open(self, opened, carrier):
+        self.heard = time.monotonic()
         if self.opened is None:
             self.opened, self.id = opened, opened["session"]
             assert opened["ack"] == 0
@@ -319,6 +328,7 @@ class WsCarrier(Step):
         assert frame is not None, f"closed with {self.code}, wanted a frame"
         assert frame.kind != OPEN, "OPEN twice"
         if frame.kind == PING:
+            self.session.nothing_new()
             self.send(frames.Frame(PONG, frame.payload))
         elif frame.kind == PONG:
             self.ponged.append(frame.payload)

@@ -179,6 +179,8 @@ class SseCarrier:
         if frame.kind == OPEN:
             assert self.last_id.rsplit(".", 1) == [frame.payload["session"], str(self.ack or 0)] or self.ack is None
             self.session.take_open(frame.payload, self)
+        elif frame.kind == PING:
+            self.session.nothing_new()
         else:
             self.session.take(frame, self)
         return frame
@@ -231,6 +233,8 @@ class PollCarrier:
         assert answer["cache-control"] == "no-store, no-transform"
         assert (answer.status == 200) == bool(answer.frames), answer
         self.next = session.told + 1
+        if not answer.frames:
+            session.nothing_new()
         check_order(answer.frames)
         payload = [frame for frame in answer.frames if frame.is_message]
         assert len(payload) <= 1 or sum(len(frame.payload) for frame in payload) <= session.window
