@@ -9,7 +9,7 @@ bench-tools: $(TOOLS)
 LOAD := load swarm client session over_ws over_sse over_poll uplink feed eventstream http link frames wire \
 	lines traffic cpu
 
-build/bench/load: $(LOAD:%=tests/bench/%.c) $(wildcard tests/bench/*.h)
+build/bench/load: $(LOAD:%=tests/bench/%.c) $(wildcard tests/bench/*.h) include/base/list.h
 build/bench/load: TOOL_LIBS := -lssl -lcrypto
 build/bench/target: tests/bench/target.c tests/bench/lines.c tests/bench/lines.h
 build/bench/relay: tests/bench/relay.c

@@ -3,13 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/list.h"
 #include "lines.h"
 
 #define RETRY 200000000ull /* ns, as the servers here ask for */
 
-/* With channels, the client's number ends the path. */
+/* Channels are this process's own: what an earlier one left in them is none of its lines. */
 static const char *
 path_of(const struct feed *feed, const char *path)
 {
@@ -17,7 +18,7 @@ path_of(const struct feed *feed, const char *path)
 
     if (feed->crowd->publish == NULL)
         return path;
-    snprintf(numbered, sizeof numbered, "%s%u", path, feed->number);
+    snprintf(numbered, sizeof numbered, "%s%d-%u", path, (int)getpid(), feed->number);
     return numbered;
 }
 
@@ -63,7 +64,7 @@ ask(struct feed *feed)
     const char *path = path_of(feed, feed->crowd->wire.path);
     char headers[512] = "";
 
-    if (!feed->polls) {
+    if (feed->kind == FEED_EVENTSOURCE) {
         int n = snprintf(headers, sizeof headers, "Accept: text/event-stream\r\n");
 
         if (feed->events.id[0] != '\0')
@@ -82,7 +83,7 @@ on_open(struct http *http)
     struct feed *feed = container_of(http, struct feed, http);
 
     ask(feed);
-    if (feed->polls)
+    if (feed->kind == FEED_LONGPOLL)
         is_open(feed);
 }
 
@@ -101,7 +102,7 @@ on_body(struct http *http, uint8_t *data, size_t len)
 {
     struct feed *feed = container_of(http, struct feed, http);
 
-    if (!feed->polls) {
+    if (feed->kind == FEED_EVENTSOURCE) {
         eventstream_take(&feed->events, data, len);
         return;
     }
@@ -116,7 +117,7 @@ on_done(struct http *http)
 {
     struct feed *feed = container_of(http, struct feed, http);
 
-    if (!feed->polls) {
+    if (feed->kind == FEED_EVENTSOURCE) {
         feed->back_at = now_ns() + RETRY;
         return;
     }
@@ -129,10 +130,27 @@ on_done(struct http *http)
 
 /* ---- the publisher ---- */
 
+/* An event's id is SESSION.N. */
+static void
+delete_session(struct feed *feed)
+{
+    char header[256];
+
+    snprintf(header, sizeof header, "Culvert-Session: %.*s\r\n", (int)strcspn(feed->events.id, "."),
+             feed->events.id);
+    http_request(&feed->publisher, "DELETE", feed->crowd->wire.path, header, NULL, 0);
+}
+
 static void
 on_publisher_open(struct http *http)
 {
-    (void)http; /* the next tick publishes */
+    struct feed *feed = container_of(http, struct feed, publisher);
+
+    if (feed->leaving)
+        delete_session(feed);
+    else if (feed->kind == FEED_NONE)
+        is_open(feed);
+    /* Else the next tick publishes. */
 }
 
 static void
@@ -146,8 +164,14 @@ on_publisher_body(struct http *http, uint8_t *data, size_t len)
 static void
 on_published(struct http *http)
 {
+    struct feed *feed = container_of(http, struct feed, publisher);
+
     if (http->answer.status / 100 != 2)
         fail("a line was not taken");
+    if (feed->leaving)
+        feed->crowd->n_left++;
+    else if (feed->kind == FEED_NONE)
+        feed->crowd->units++;
 }
 
 static void
@@ -155,7 +179,7 @@ publish(struct feed *feed)
 {
     char line[LINE_LEN];
 
-    if (!feed->publisher.link.is_open || http_is_busy(&feed->publisher))
+    if (http_is_busy(&feed->publisher))
         return;
     lines_make(line, ++feed->published);
     http_request(&feed->publisher, "POST", path_of(feed, feed->crowd->publish),
@@ -165,7 +189,7 @@ publish(struct feed *feed)
 /* ---- beginning ---- */
 
 void
-feed_start(struct feed *feed, struct crowd *crowd, bool polls, unsigned number)
+feed_start(struct feed *feed, struct crowd *crowd, enum feed_kind kind, unsigned number)
 {
     static const struct http_events events = {
         .open = on_open, .head = on_head, .body = on_body, .done = on_done};
@@ -174,11 +198,12 @@ feed_start(struct feed *feed, struct crowd *crowd, bool polls, unsigned number)
 
     memset(feed, 0, sizeof *feed);
     feed->crowd = crowd;
-    feed->polls = polls;
+    feed->kind = kind;
     feed->number = number;
     eventstream_init(&feed->events, on_event);
     http_init(&feed->http, crowd, &events);
-    http_open(&feed->http);
+    if (kind != FEED_NONE)
+        http_open(&feed->http);
     http_init(&feed->publisher, crowd, &publisher);
     if (crowd->publish != NULL)
         http_open(&feed->publisher);
@@ -187,12 +212,27 @@ feed_start(struct feed *feed, struct crowd *crowd, bool polls, unsigned number)
 void
 feed_tick(struct feed *feed, uint64_t now)
 {
-    if (feed->crowd->publish != NULL && feed->crowd->started)
+    if (feed->leaving)
+        return;
+    if (feed->publisher.link.is_open && feed->crowd->started)
         publish(feed);
     if (feed->back_at != 0 && now >= feed->back_at) {
         feed->back_at = 0;
         ask(feed);
     }
+}
+
+void
+feed_leave(struct feed *feed)
+{
+    bool has_session = feed->crowd->publish == NULL && strchr(feed->events.id, '.') != NULL;
+
+    feed->leaving = true;
+    http_close(&feed->http);
+    if (has_session)
+        http_open(&feed->publisher);
+    else
+        feed->crowd->n_left++;
 }
 
 void

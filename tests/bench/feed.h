@@ -23,10 +23,16 @@
 #include "http.h"
 #include "traffic.h"
 
+enum feed_kind {
+    FEED_EVENTSOURCE,
+    FEED_LONGPOLL,
+    FEED_NONE, /* publishes alone, to nobody: a unit is a line that was taken */
+};
+
 struct feed {
     struct crowd *crowd;
+    enum feed_kind kind;
     unsigned number;
-    bool polls;
     struct http http;
     struct eventstream events;
     uint64_t received; /* lines */
@@ -36,13 +42,17 @@ struct feed {
     bool was_open;
     uint64_t back_at; /* ns: the stream has ended; 0: it has not */
 
-    struct http publisher;
-    uint64_t published; /* lines */
+    struct http publisher; /* and what ends a session that it did not know it had */
+    uint64_t published;    /* lines */
+    bool leaving;
 };
 
-/* polls: long polls, else an EventSource. number: among the clients. */
-void feed_start(struct feed *feed, struct crowd *crowd, bool polls, unsigned number);
+/* number: among the clients. */
+void feed_start(struct feed *feed, struct crowd *crowd, enum feed_kind kind, unsigned number);
 void feed_tick(struct feed *feed, uint64_t now);
+
+/* crowd->n_left counts when no session of the server's is left. */
+void feed_leave(struct feed *feed);
 void feed_traffic(const struct feed *feed, struct traffic *down, struct traffic *up);
 
 #endif

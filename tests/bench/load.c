@@ -34,6 +34,8 @@ enum {
     LATENCIES_MAX = 4000000,
 };
 
+#define SETTLE_SECONDS 0.3 /* until all is acknowledged, and nothing is left to do */
+
 struct load {
     struct crowd crowd;
     struct swarm swarm;
@@ -58,7 +60,7 @@ static const char usage[] =
     "  -s echo|download|upload|churn|idle|lines|park   scenario\n"
     "  -m raw|upgrade|ws                    what is spoken; or a session's\n"
     "     session|session-sse|session-poll  carrier; or, for lines alone,\n"
-    "     eventsource|longpoll              what any server sends\n"
+    "     eventsource|longpoll|publish      what any server sends, or is sent\n"
     "  -T                                   over TLS\n"
     "  -P PATH                              of the request (/)\n"
     "  -c N  connections (1)      -k N  messages in flight on each (1)   -b N  bytes a message "
@@ -116,7 +118,7 @@ is_sensible(const struct load *load)
 {
     const struct crowd *crowd = &load->crowd;
 
-    if (load->speech == NULL || !swarm_can(load->speech, crowd->scenario))
+    if (load->speech == NULL || !swarm_can(load->speech, crowd))
         return false;
     if (crowd->scenario == UPLOAD && load->swallowed == NULL)
         return false;
@@ -324,7 +326,10 @@ measure(struct load *load)
     struct crowd *crowd = &load->crowd;
     struct counts before, after;
 
-    run(load, load->warm, load->seconds);
+    if (holds(load))
+        run(load, UINT64_MAX / 2, SETTLE_SECONDS);
+    else
+        run(load, load->warm, load->seconds);
     note_latencies(load);
     before = count(load);
     run(load, holds(load) ? UINT64_MAX / 2 : load->units, load->seconds);

@@ -23,18 +23,19 @@ struct speech {
     enum who who;
     enum wire_protocol protocol;
     const struct transport *transport; /* SESSIONS */
-    bool polls;                        /* FEEDS */
+    enum feed_kind feed;               /* FEEDS */
 };
 
 static const struct speech speeches[] = {
-    {"raw", PLAIN, WIRE_RAW, NULL, false},
-    {"upgrade", PLAIN, WIRE_UPGRADE, NULL, false},
-    {"ws", PLAIN, WIRE_WS, NULL, false},
-    {"session", SESSIONS, WIRE_UPGRADE, &over_ws, false},
-    {"session-sse", SESSIONS, WIRE_RAW, &over_sse, false},
-    {"session-poll", SESSIONS, WIRE_RAW, &over_poll, false},
-    {"eventsource", FEEDS, WIRE_RAW, NULL, false},
-    {"longpoll", FEEDS, WIRE_RAW, NULL, true},
+    {"raw", PLAIN, WIRE_RAW, NULL, 0},
+    {"upgrade", PLAIN, WIRE_UPGRADE, NULL, 0},
+    {"ws", PLAIN, WIRE_WS, NULL, 0},
+    {"session", SESSIONS, WIRE_UPGRADE, &over_ws, 0},
+    {"session-sse", SESSIONS, WIRE_RAW, &over_sse, 0},
+    {"session-poll", SESSIONS, WIRE_RAW, &over_poll, 0},
+    {"eventsource", FEEDS, WIRE_RAW, NULL, FEED_EVENTSOURCE},
+    {"longpoll", FEEDS, WIRE_RAW, NULL, FEED_LONGPOLL},
+    {"publish", FEEDS, WIRE_RAW, NULL, FEED_NONE},
 };
 
 const struct speech *
@@ -48,9 +49,11 @@ swarm_speech(const char *name)
 }
 
 bool
-swarm_can(const struct speech *speech, enum scenario scenario)
+swarm_can(const struct speech *speech, const struct crowd *crowd)
 {
-    switch (scenario) {
+    if (speech->who == FEEDS && speech->feed == FEED_NONE && crowd->publish == NULL)
+        return false;
+    switch (crowd->scenario) {
     case ECHO:
     case IDLE:
         return speech->who != FEEDS;
@@ -134,7 +137,7 @@ swarm_start(struct swarm *swarm, unsigned i)
         session_start(&((struct session *)swarm->clients)[i], swarm->crowd, speech->transport, i);
         break;
     case FEEDS:
-        feed_start(&((struct feed *)swarm->clients)[i], swarm->crowd, speech->polls, i);
+        feed_start(&((struct feed *)swarm->clients)[i], swarm->crowd, speech->feed, i);
         break;
     }
 }
@@ -156,11 +159,14 @@ swarm_begin(struct swarm *swarm)
 void
 swarm_leave(struct swarm *swarm)
 {
-    if (swarm->speech->who != SESSIONS)
-        swarm->crowd->n_left = swarm->count;
-    else
-        for (unsigned i = 0; i < swarm->count; i++)
+    for (unsigned i = 0; i < swarm->count; i++) {
+        if (swarm->speech->who == PLAIN)
+            swarm->crowd->n_left++;
+        else if (swarm->speech->who == FEEDS)
+            feed_leave(&((struct feed *)swarm->clients)[i]);
+        else
             session_leave(&((struct session *)swarm->clients)[i]);
+    }
 }
 
 void

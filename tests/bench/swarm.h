@@ -33,7 +33,7 @@ struct swarm {
 const struct speech *swarm_speech(const char *name);
 
 /* What it does for these clients; others are refused on the command line. */
-bool swarm_can(const struct speech *speech, enum scenario scenario);
+bool swarm_can(const struct speech *speech, const struct crowd *crowd);
 
 /* Sets what the crowd's wire has to speak, too. */
 void swarm_init(struct swarm *swarm, struct crowd *crowd, const struct speech *speech,
