@@ -18,7 +18,7 @@ test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets opens
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
     novnc nginx libnginx-mod-stream haproxy python3-yaml systemd openssh-client"
-bench="websockify valgrind"
+bench="websockify valgrind libnginx-mod-nchan"
 
 # Services that packages above would start and enable.
 services="redis-server haproxy nginx ngircd prometheus"

@@ -6,10 +6,12 @@ TOOLS := $(addprefix build/bench/,load target relay)
 .PHONY: bench-tools
 bench-tools: $(TOOLS)
 
-build/bench/load: tests/bench/load.c tests/bench/client.c tests/bench/wire.c tests/bench/cpu.c
-build/bench/load: tests/bench/client.h tests/bench/wire.h tests/bench/cpu.h
+LOAD := load swarm client session over_ws over_sse over_poll uplink feed eventstream http link frames wire \
+	lines traffic cpu
+
+build/bench/load: $(LOAD:%=tests/bench/%.c) $(wildcard tests/bench/*.h) include/base/list.h
 build/bench/load: TOOL_LIBS := -lssl -lcrypto
-build/bench/target: tests/bench/target.c
+build/bench/target: tests/bench/target.c tests/bench/lines.c tests/bench/lines.h
 build/bench/relay: tests/bench/relay.c
 
 $(TOOLS): tests/bench/bench.mk Makefile

@@ -22,67 +22,18 @@ import counts
 import figures
 import memory
 import servers
-from servers import Culvert, Culvert2, Haproxy, HaproxyWs, Missing, Nginx, Relay, Target, Websockify
+import wirebytes
+from scenarios import SCENARIOS
+from servers import Culvert, Missing, Target, Websockify
 
 PAIRS = 9
 PAIRS_GOAL = 15  # with a peer that there is a goal for
 PAIRS_QUICK = 3
 SCENARIO_SECONDS = 60  # on a slow machine there are fewer pairs, but PAIRS_QUICK
-MEGABYTE = 1 << 20
 
-
-class Scenario:
-    """
-    units: of the counting phase, half a second or so: what disturbs the machine is better met with
-    many pairs than with long ones. per: units that make one of what is printed; scale: its unit in
-    nanoseconds. base: what is compared with the peers. slow: websockify gets that part of the units.
-    """
-
-    def __init__(self, name, what, options, units, unit, peers, role="echo", per=1, scale=1e-3, goals=None,
-                 tls=False, base=Culvert, slow=10):
-        self.name = name
-        self.what = what
-        self.options = options
-        self.units = units
-        self.unit = unit
-        self.peers = peers
-        self.role = role
-        self.per = per
-        self.scale = scale
-        self.goals = goals or {}
-        self.tls = tls
-        self.base = base
-        self.slow = slow
-
-
-TCP = (Relay, Haproxy, Nginx)
-GB = 1 << 30
-
-SCENARIOS = (
-    Scenario("echo", "128 B, 64 connections, 1 in flight", ["-c64"], 24000, "us/message",
-             (*TCP, Websockify), goals={"relay": 1.10}),
-    Scenario("echo-16", "128 B, 64 connections, 16 in flight", ["-c64", "-k16"], 360000, "us/message",
-             (*TCP, Websockify), goals={"relay": 1.20}),
-    Scenario("echo-1000", "128 B, 1,000 connections, 1 in flight", ["-c1000"], 20000, "us/message",
-             TCP, goals={"relay": 1.15}),
-    Scenario("echo-2", "128 B, 64 connections, two workers against one", ["-c64"], 24000, "us/message",
-             (Culvert,), base=Culvert2, goals={"culvert": 1.10}),
-    Scenario("echo-tls", "128 B, 64 connections over TLS", ["-c64"], 18000, "us/message",
-             (Haproxy, HaproxyWs), tls=True, goals={"haproxy": 0.95}),
-    Scenario("download", "target to client, 16 connections", ["-sdownload", "-c16"], 700 * MEGABYTE, "s/GB",
-             (*TCP, Websockify), role="source", per=GB, scale=1e-9, goals={"relay": 1.10}, slow=1),
-    Scenario("upload-16k", "client to target, 16 KiB frames, 16 connections",
-             ["-supload", "-c16", "-b16384"], 700 * MEGABYTE, "s/GB",
-             (*TCP, Websockify), role="sink", per=GB, scale=1e-9, goals={"relay": 1.15}, slow=4),
-    Scenario("upload-128", "client to target, 128 B frames, 16 connections",
-             ["-supload", "-c16", "-b128"], 600 * MEGABYTE, "s/GB",
-             TCP, role="sink", per=GB, scale=1e-9, goals={"relay": 1.80}),
-    Scenario("churn", "connect, handshake, one message, close; 16 at once", ["-schurn", "-c16"], 5000,
-             "us/cycle", (*TCP, HaproxyWs, Websockify), goals={"haproxy ws": 0.85}),
-)
 
 # Beside them: what is measured in another way.
-OTHERS = ("idle", "many", "slow-reader", "instructions", "syscalls")
+OTHERS = ("wire", "idle", "idle-sessions", "many", "slow-reader", "instructions", "syscalls")
 
 
 class Bench:
@@ -153,7 +104,7 @@ class Bench:
     def command(self, server, role, options, tls=False):
         port = (server.tls_ports if tls else server.ports)[role]
         return [f"{servers.TOOLS}/load", "-m", server.speaks, "-P", server.path(role),
-                "-n", self.target.counters, *(["-T"] if tls else []), *options, str(port)]
+                "-n", self.target.counters, *server.options(role), *(["-T"] if tls else []), *options, str(port)]
 
     def load(self, server, role, options, tls=False):
         """The line of figures, as a dictionary."""
@@ -266,9 +217,16 @@ def run_all(bench, only):
                "interval of the median", figures.table(head, rows))
     if not only or only == "slow-reader":
         report("A slow reader", run_slow(bench))
+    if not only or only == "wire":
+        report("Bytes on the wire for each message of 128 bytes (TCP payload; segments carry 52 bytes of headers "
+               "more with IPv4 and timestamps; the load's requests have the least of headers, a browser's more)",
+               figures.table(wirebytes.HEAD, wirebytes.run_wire(bench)))
     if not only or only == "idle":
         report("Idle bridged connections (anonymous PSS of the process; relay, haproxy and nginx as TCP)",
                figures.table(["", "server", "held", "bytes each", "CPU us/s", "goal", ""], memory.run_idle(bench)))
+    if not only or only == "idle-sessions":
+        report("Idle sessions (anonymous PSS of the process, the target's connection with them)",
+               figures.table(["", "", "held", "bytes each", "CPU us/s", "goal", ""], memory.run_sessions(bench)))
     bench.stop()
     if not only or only == "many":
         report("Many idle connections", memory.run_many(bench))
@@ -282,7 +240,8 @@ def run_all(bench, only):
 def heading(bench):
     print(f"culvert bench: {figures.machine()}")
     print(f"  {figures.first_line(bench.culvert, '--version')}; TCP with {figures.congestion_control()}")
-    for name, package in (("haproxy", "haproxy"), ("nginx", "nginx"), ("websockify", "websockify")):
+    for name, package in (("haproxy", "haproxy"), ("nginx", "nginx"), ("websockify", "websockify"),
+                          ("nchan", "libnginx-mod-nchan"), ("node", "nodejs")):
         print(f"  {name} {figures.package_version(package) or 'missing'}")
     pairs = PAIRS_QUICK if bench.quick else f"{PAIRS}, or {PAIRS_GOAL} where there is a goal,"
     print(f"  server on CPU {sorted(bench.server_cores)}, load and target on CPU {sorted(bench.load_cores)}; "

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "base/list.h"
+
 enum {
     SCRATCH = 65536,
     BLOCK_MIN = 65536, /* what an upload offers at once */
@@ -32,20 +34,28 @@ int
 crowd_init(struct crowd *crowd)
 {
     size_t count = crowd->in_flight, i;
+    uint8_t *one = malloc(crowd->size + WIRE_OVERHEAD);
 
-    crowd->block = malloc(crowd->size + WIRE_OVERHEAD);
-    if (crowd->block == NULL)
+    if (one == NULL)
         return -1;
-    crowd->message_len = wire_message(crowd->wire.protocol, crowd->block, crowd->size);
+    crowd->message_len = wire_message(crowd->wire.protocol, one, crowd->size);
     if (crowd->scenario == UPLOAD && count * crowd->message_len < BLOCK_MIN)
         count = BLOCK_MIN / crowd->message_len + 1;
     crowd->block_len = count * crowd->message_len;
-    free(crowd->block);
     crowd->block = malloc(crowd->block_len + WIRE_OVERHEAD);
-    if (crowd->block == NULL)
+    if (crowd->block == NULL) {
+        free(one);
         return -1;
+    }
     for (i = 0; i < count; i++)
         wire_message(crowd->wire.protocol, crowd->block + i * crowd->message_len, crowd->size);
+    if (crowd->scenario != ECHO) {
+        free(one);
+        return 0;
+    }
+    wire_message(WIRE_RAW, one, crowd->size);
+    crowd->wire.expected = one;
+    crowd->wire.expected_len = crowd->size;
     return 0;
 }
 
@@ -54,7 +64,7 @@ crowd_init(struct crowd *crowd)
 static void
 watch(struct client *client, int op)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = client}};
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = &client->handler}};
 
     if (client->wants_out)
         event.events |= EPOLLOUT;
@@ -122,6 +132,8 @@ client_begin(struct client *client)
         send_messages(client, 1);
         break;
     case DOWNLOAD:
+    case LINES:
+    case PARK:
         break;
     }
 }
@@ -226,20 +238,10 @@ receive(struct client *client)
 
 /* ---- events ---- */
 
-void
-client_start(struct client *client, struct crowd *crowd)
+static void
+on_event(struct handler *handler, uint32_t events)
 {
-    memset(client, 0, sizeof *client);
-    client->crowd = crowd;
-    client->wants_out = true;
-    if (wire_connect(&client->wire, &crowd->wire, crowd->n_connects++) < 0)
-        fail("cannot connect");
-    watch(client, EPOLL_CTL_ADD);
-}
-
-void
-client_event(struct client *client, uint32_t events)
-{
+    struct client *client = container_of(handler, struct client, handler);
     struct crowd *crowd = client->crowd;
 
     if (client->wire.state != WIRE_OPEN) {
@@ -257,4 +259,22 @@ client_event(struct client *client, uint32_t events)
         send_more(client);
     if ((events & ~(uint32_t)EPOLLOUT) != 0 && (crowd->started || crowd->scenario != DOWNLOAD))
         receive(client);
+}
+
+void
+client_start(struct client *client, struct crowd *crowd)
+{
+    memset(client, 0, sizeof *client);
+    client->handler.event = on_event;
+    client->crowd = crowd;
+    client->wants_out = true;
+    if (wire_connect(&client->wire, &crowd->wire, crowd->n_connects++) < 0)
+        fail("cannot connect");
+    watch(client, EPOLL_CTL_ADD);
+}
+
+void
+client_traffic(const struct client *client, struct traffic *traffic)
+{
+    traffic_add(traffic, client->wire.fd);
 }

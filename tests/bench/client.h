@@ -8,6 +8,11 @@
  *     churn     connects, sends a message, gets it back, closes, begins again: that is a unit
  *     idle      gets one message back, then does nothing; units are not counted
  *
+ * Two more are those of sessions and feeds (session.h, feed.h):
+ *
+ *     lines     gets lines; a unit is a line
+ *     park      gets one message back, acknowledges it, and loses its connection
+ *
  * Thread:    one.
  * Lifetime:  client_start() to the end of the process.
  * Ownership: borrows the crowd.
@@ -19,6 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "handler.h"
+#include "traffic.h"
 #include "wire.h"
 
 enum scenario {
@@ -27,6 +34,8 @@ enum scenario {
     UPLOAD,
     CHURN,
     IDLE,
+    LINES,
+    PARK,
 };
 
 /* What all clients share. */
@@ -41,7 +50,9 @@ struct crowd {
     size_t block_len;
     bool started; /* all are connected: begin */
     unsigned n_open;
-    unsigned n_settled; /* IDLE: have their message back */
+    unsigned n_settled;  /* IDLE, PARK: have their message back */
+    unsigned n_left;     /* sessions that the server knows to be over */
+    const char *publish; /* path for a server that has to be told what to send, or NULL */
     unsigned n_connects;
     uint64_t units;
     uint32_t *latencies; /* ns, one for each message while counting, if in_flight is 1 */
@@ -49,6 +60,7 @@ struct crowd {
 };
 
 struct client {
+    struct handler handler;
     struct wire wire;
     struct crowd *crowd;
     uint64_t to_send; /* bytes on the wire, from block_at on */
@@ -59,7 +71,8 @@ struct client {
     bool leaving; /* CHURN: the Close is sent */
 };
 
-/* Sets block, message_len and block_len. 0, or -1 without memory. */
+/* For clients as these: sets block, message_len, block_len, and what has to come back. 0, or -1 without
+ * memory. */
 int crowd_init(struct crowd *crowd);
 
 void client_start(struct client *client, struct crowd *crowd);
@@ -67,7 +80,7 @@ void client_start(struct client *client, struct crowd *crowd);
 /* The crowd has started: sends the first messages. */
 void client_begin(struct client *client);
 
-void client_event(struct client *client, uint32_t events);
+void client_traffic(const struct client *client, struct traffic *traffic);
 
 uint64_t now_ns(void);
 void fail(const char *what) __attribute__((noreturn));

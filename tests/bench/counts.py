@@ -9,8 +9,10 @@ import time
 
 import figures
 from servers import Culvert, Haproxy, Nginx, Relay
+from stream_servers import Session, SessionPoll, SessionSse
 
 KINDS = (Culvert, Relay, Haproxy, Nginx)
+SESSIONS = (Culvert, Session, SessionSse, SessionPoll)
 
 COUNTED = (
     # name, options, role, two lengths in messages, bytes a unit; -T: over TLS
@@ -22,6 +24,12 @@ COUNTED = (
     ("upload-128, 16 connections, per 16 KiB", ["-supload", "-c16", "-b128"], "sink", (2000, 12000), 16384),
     ("download, 16 connections, per 16 KiB", ["-sdownload", "-c16"], "source", (2000, 12000), 16384),
     ("churn", ["-schurn", "-c1"], "echo", (100, 500), 1),
+)
+
+COUNTED_SESSIONS = (
+    ("echo, 1 connection", ["-c1"], "echo", (500, 3500), 1),
+    ("echo, 64 connections", ["-c64"], "echo", (3000, 13000), 1),
+    ("echo-16, 64 connections", ["-c64", "-k16"], "echo", (20000, 120000), 1),
 )
 
 
@@ -53,13 +61,11 @@ def instructions(bench, kind, options, role, lengths, bytes_each):
     return (i2 - i1) / (n2 - n1)
 
 
-def run_instructions(bench):
-    if not shutil.which("valgrind"):
-        return "  missing: valgrind"
+def instruction_rows(bench, counted, kinds):
     rows = []
-    for name, options, role, lengths, bytes_each in COUNTED:
+    for name, options, role, lengths, bytes_each in counted:
         row = [name, ""]
-        for kind in KINDS:
+        for kind in kinds:
             try:
                 if kind.missing():
                     raise RuntimeError("missing")
@@ -69,7 +75,16 @@ def run_instructions(bench):
         rows.append(row)
         if bench.quick and len(rows) == 2:
             break
-    return figures.table(["instructions per message", "", "culvert", "relay", "haproxy", "nginx"], rows)
+    return rows
+
+
+def run_instructions(bench):
+    if not shutil.which("valgrind"):
+        return "  missing: valgrind"
+    return "\n\n".join(
+        figures.table(["instructions per message", "", *(kind.name for kind in kinds)],
+                      instruction_rows(bench, counted, kinds))
+        for counted, kinds in ((COUNTED, KINDS), (COUNTED_SESSIONS, SESSIONS)))
 
 
 def calls(bench, kind, options, role, lengths, bytes_each):
@@ -87,12 +102,10 @@ def calls(bench, kind, options, role, lengths, bytes_each):
     return {name: value for name, value in result.items() if value >= 0.005}
 
 
-def run_syscalls(bench):
-    if not shutil.which("strace"):
-        return "  missing: strace"
+def call_rows(bench, counted, kinds):
     rows = []
-    for name, options, role, lengths, bytes_each in COUNTED:
-        for kind in KINDS:
+    for name, options, role, lengths, bytes_each in counted:
+        for kind in kinds:
             if kind.missing():
                 continue
             try:
@@ -105,5 +118,12 @@ def run_syscalls(bench):
             rows.append([name, kind.name, f"{sum(found.values()):.2f}", text])
         if bench.quick and len(rows) >= 8:
             break
+    return rows
+
+
+def run_syscalls(bench):
+    if not shutil.which("strace"):
+        return "  missing: strace"
+    rows = call_rows(bench, COUNTED, KINDS) + call_rows(bench, COUNTED_SESSIONS, SESSIONS[1:])
     return "\n".join(
-        f"  {row[0]:38} {row[1]:10} {row[2]:>6}  {row[3] if len(row) > 3 else ''}" for row in rows)
+        f"  {row[0]:38} {row[1]:14} {row[2]:>6}  {row[3] if len(row) > 3 else ''}" for row in rows)

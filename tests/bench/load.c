@@ -4,7 +4,9 @@
  *
  *      connect all → warm-up, WARM units → counting, UNITS units → one line of figures
  *
- * The line: units=N seconds=S cpu_ns=N connections=N p50_us=N p99_us=N
+ * The line: units=N seconds=S cpu_ns=N connections=N; p50_us=N p99_us=N if one message is in flight; and
+ * what the kernel counted on the sockets, up=N down=N bytes and segments_up=N segments_down=N, and the
+ * same with post_ before it for the connections that lead up alone, if there are any.
  */
 #include "client.h"
 
@@ -20,6 +22,8 @@
 #include <unistd.h>
 
 #include "cpu.h"
+#include "session.h"
+#include "swarm.h"
 
 enum {
     EVENTS = 256,
@@ -30,9 +34,12 @@ enum {
     LATENCIES_MAX = 4000000,
 };
 
+#define SETTLE_SECONDS 0.3 /* until all is acknowledged, and nothing is left to do */
+
 struct load {
     struct crowd crowd;
-    struct client *clients;
+    struct swarm swarm;
+    const struct speech *speech;
     unsigned n_clients, n_started;
     uint64_t warm, units;
     double seconds; /* of counting, at most; of being idle */
@@ -43,10 +50,17 @@ struct load {
     uint64_t slow_at;
 };
 
+struct counts {
+    struct traffic all, up;
+    uint64_t units, cpu, at; /* ns */
+};
+
 static const char usage[] =
     "usage: load [options] PORT\n"
-    "  -s echo|download|upload|churn|idle   scenario\n"
-    "  -m raw|upgrade|ws                    what is spoken\n"
+    "  -s echo|download|upload|churn|idle|lines|park   scenario\n"
+    "  -m raw|upgrade|ws                    what is spoken; or a session's\n"
+    "     session|session-sse|session-poll  carrier; or, for lines alone,\n"
+    "     eventsource|longpoll|publish      what any server sends, or is sent\n"
     "  -T                                   over TLS\n"
     "  -P PATH                              of the request (/)\n"
     "  -c N  connections (1)      -k N  messages in flight on each (1)   -b N  bytes a message "
@@ -55,10 +69,12 @@ static const char usage[] =
     "(10)\n"
     "  -p PID      whose CPU time is measured\n"
     "  -n FILE     where the target counts what it swallows (upload)\n"
+    "  -U PATH     for lines that have to be published: each client posts its own there, every\n"
+    "              tick; its number is added to both paths\n"
     "  -S PATH     one more connection, to a source, that reads slowly\n"
-    "idle prints its line after S seconds, its units being PINGs that were answered, and holds "
-    "the\n"
-    "connections until its input ends.\n";
+    "idle and park print their line after S seconds, units being PINGs that were answered, and "
+    "hold\n"
+    "what they have until their input ends.\n";
 
 /* ---- arguments ---- */
 
@@ -97,27 +113,42 @@ make_tls(void)
     return tls;
 }
 
+static bool
+is_sensible(const struct load *load)
+{
+    const struct crowd *crowd = &load->crowd;
+
+    if (load->speech == NULL || !swarm_can(load->speech, crowd))
+        return false;
+    if (crowd->scenario == UPLOAD && load->swallowed == NULL)
+        return false;
+    return crowd->size >= SESSION_MESSAGE_MIN && crowd->in_flight > 0 && load->n_clients > 0;
+}
+
 static void
 parse(struct load *load, int argc, char **argv)
 {
-    static const char *const scenarios[] = {"echo", "download", "upload", "churn", "idle"};
-    static const char *const protocols[] = {"raw", "upgrade", "ws"};
+    static const char *const scenarios[] = {"echo", "download", "upload", "churn",
+                                            "idle", "lines",    "park"};
     struct crowd *crowd = &load->crowd;
     int option;
 
-    while ((option = getopt(argc, argv, "s:m:TP:c:k:b:w:u:t:p:n:S:")) != -1) {
+    while ((option = getopt(argc, argv, "s:m:TP:U:c:k:b:w:u:t:p:n:S:")) != -1) {
         switch (option) {
         case 's':
-            crowd->scenario = (enum scenario)choose(optarg, scenarios, 5);
+            crowd->scenario = (enum scenario)choose(optarg, scenarios, 7);
             break;
         case 'm':
-            crowd->wire.protocol = (enum wire_protocol)choose(optarg, protocols, 3);
+            load->speech = swarm_speech(optarg);
             break;
         case 'T':
             crowd->wire.tls = make_tls();
             break;
         case 'P':
             crowd->wire.path = optarg;
+            break;
+        case 'U':
+            crowd->publish = optarg;
             break;
         case 'c':
             load->n_clients = (unsigned)atoi(optarg);
@@ -150,8 +181,7 @@ parse(struct load *load, int argc, char **argv)
             choose("", NULL, 0);
         }
     }
-    if (optind + 1 != argc || crowd->size == 0 || crowd->in_flight == 0 || load->n_clients == 0 ||
-        (crowd->scenario == UPLOAD && load->swallowed == NULL))
+    if (optind + 1 != argc || !is_sensible(load))
         choose("", NULL, 0);
     crowd->wire.port = (uint16_t)atoi(argv[optind]);
 }
@@ -166,6 +196,7 @@ open_slow(struct load *load)
 
     *options = load->crowd.wire;
     options->path = path;
+    options->expected = NULL;
     options->receive_buffer = SLOW_BUFFER;
     if (wire_connect(&load->slow, options, 0) < 0)
         fail("the slow reader cannot connect");
@@ -204,8 +235,11 @@ turn(struct load *load, int timeout)
     int n = epoll_wait(load->crowd.epoll, events, EVENTS,
                        load->slow_options.path != NULL ? SLOW_EVERY_MS : timeout);
 
-    for (int i = 0; i < n; i++)
-        client_event(events[i].data.ptr, events[i].events);
+    for (int i = 0; i < n; i++) {
+        struct handler *handler = events[i].data.ptr;
+
+        handler->event(handler, events[i].events);
+    }
     read_slowly(load);
 }
 
@@ -225,20 +259,15 @@ connect_all(struct load *load)
 {
     uint64_t end = now_ns() + 60000000000;
 
-    load->clients = calloc(load->n_clients, sizeof *load->clients);
-    if (load->clients == NULL)
-        fail("out of memory");
     while (load->crowd.n_open < load->n_clients) {
         while (load->n_started < load->n_clients &&
                load->n_started - load->crowd.n_open < OPENING_MAX)
-            client_start(&load->clients[load->n_started++], &load->crowd);
+            swarm_start(&load->swarm, load->n_started++);
         turn(load, 1000);
         if (now_ns() > end)
             fail("the server does not take all connections");
     }
-    load->crowd.started = true;
-    for (unsigned i = 0; i < load->n_clients; i++)
-        client_begin(&load->clients[i]);
+    swarm_begin(&load->swarm);
     while (load->crowd.scenario == IDLE && load->crowd.n_settled < load->n_clients)
         turn(load, 1000);
 }
@@ -251,35 +280,84 @@ compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static bool
+holds(const struct load *load)
+{
+    return load->crowd.scenario == IDLE || load->crowd.scenario == PARK;
+}
+
+static void
+note_latencies(struct load *load)
+{
+    struct crowd *crowd = &load->crowd;
+
+    if (crowd->in_flight > 1 || crowd->scenario != ECHO)
+        return;
+    crowd->max_latencies = load->units < LATENCIES_MAX ? load->units : LATENCIES_MAX;
+    crowd->latencies = calloc(crowd->max_latencies, sizeof *crowd->latencies);
+    if (crowd->latencies == NULL)
+        crowd->max_latencies = 0;
+}
+
+static struct counts
+count(const struct load *load)
+{
+    struct counts counts = {.units = units(load), .cpu = cpu_ns(load->server), .at = now_ns()};
+
+    swarm_traffic(&load->swarm, &counts.all, &counts.up);
+    return counts;
+}
+
+static void
+print_traffic(const char *prefix, const struct traffic *before, const struct traffic *after)
+{
+    if (after->up == 0)
+        return;
+    printf(" %sup=%lu %sdown=%lu", prefix, after->up - before->up, prefix,
+           after->down - before->down);
+    printf(" %ssegments_up=%lu %ssegments_down=%lu", prefix,
+           after->segments_up - before->segments_up, prefix,
+           after->segments_down - before->segments_down);
+}
+
 static void
 measure(struct load *load)
 {
     struct crowd *crowd = &load->crowd;
-    uint64_t cpu, began, done, ended;
+    struct counts before, after;
 
-    run(load, load->warm, load->seconds);
-    if (crowd->in_flight == 1 && crowd->scenario == ECHO) {
-        crowd->max_latencies = load->units < LATENCIES_MAX ? load->units : LATENCIES_MAX;
-        crowd->latencies = calloc(crowd->max_latencies, sizeof *crowd->latencies);
-        if (crowd->latencies == NULL)
-            crowd->max_latencies = 0;
-    }
-    cpu = cpu_ns(load->server);
-    began = now_ns();
-    done = units(load);
-    run(load, crowd->scenario == IDLE ? UINT64_MAX / 2 : load->units, load->seconds);
-    ended = now_ns();
-    cpu = cpu_ns(load->server) - cpu;
-    done = units(load) - done;
-    if (crowd->n_latencies > 0)
+    if (holds(load))
+        run(load, UINT64_MAX / 2, SETTLE_SECONDS);
+    else
+        run(load, load->warm, load->seconds);
+    note_latencies(load);
+    before = count(load);
+    run(load, holds(load) ? UINT64_MAX / 2 : load->units, load->seconds);
+    after = count(load);
+    printf("units=%lu seconds=%.6f cpu_ns=%lu connections=%u", after.units - before.units,
+           (double)(after.at - before.at) / 1e9, after.cpu - before.cpu, crowd->n_open);
+    if (crowd->n_latencies > 0) {
         qsort(crowd->latencies, crowd->n_latencies, sizeof *crowd->latencies, compare);
-    printf("units=%lu seconds=%.6f cpu_ns=%lu connections=%u", done, (double)(ended - began) / 1e9,
-           cpu, crowd->n_open);
-    if (crowd->n_latencies > 0)
         printf(" p50_us=%.1f p99_us=%.1f", crowd->latencies[crowd->n_latencies / 2] / 1e3,
                crowd->latencies[crowd->n_latencies * 99 / 100] / 1e3);
+    }
+    print_traffic("", &before.all, &after.all);
+    print_traffic("post_", &before.up, &after.up);
     printf("\n");
     fflush(stdout);
+}
+
+/* What is left behind would burden the next load. */
+static void
+leave(struct load *load)
+{
+    uint64_t end = now_ns() + 2000000000;
+
+    swarm_leave(&load->swarm);
+    while (load->crowd.n_left < load->n_clients && now_ns() < end)
+        turn(load, 50);
+    if (load->crowd.n_left < load->n_clients)
+        fail("the server does not let all sessions go");
 }
 
 int
@@ -291,15 +369,19 @@ main(int argc, char **argv)
         .seconds = 10,
     };
 
+    load.speech = swarm_speech("raw");
     parse(&load, argc, argv);
     load.crowd.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (load.crowd.epoll < 0 || crowd_init(&load.crowd) < 0)
-        fail("out of memory or descriptors");
+    if (load.crowd.epoll < 0)
+        fail("out of descriptors");
+    swarm_init(&load.swarm, &load.crowd, load.speech, load.n_clients);
     if (load.slow_options.path != NULL)
         open_slow(&load);
     connect_all(&load);
     measure(&load);
-    while (load.crowd.scenario == IDLE && getchar() != EOF)
+    while (holds(&load) && getchar() != EOF)
         continue;
+    if (!holds(&load))
+        leave(&load);
     return 0;
 }

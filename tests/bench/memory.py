@@ -6,15 +6,16 @@ import subprocess
 
 import figures
 from servers import Culvert, Haproxy, HaproxyWs, Missing, Nginx, Relay, Websockify
+from stream_servers import Session, SessionPoll, SessionSse
 
 
 class Held:
-    """Idle connections, while it lasts."""
+    """Idle connections, while it lasts; parked: sessions that have lost theirs."""
 
-    def __init__(self, bench, server, count, tls=False, seconds=1, role="echo"):
+    def __init__(self, bench, server, count, tls=False, seconds=1, role="echo", parked=False):
         command = bench.command(
             server, role,
-            ["-sidle", f"-c{count}", f"-t{seconds}", "-p", str(server.pid(role))], tls)
+            ["-spark" if parked else "-sidle", f"-c{count}", f"-t{seconds}", "-p", str(server.pid(role))], tls)
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.line = figures.parse(self.process.stdout.readline())
@@ -29,13 +30,13 @@ class Held:
         self.process.wait(60)
 
 
-def bytes_per_connection(bench, kind, count, tls):
+def bytes_per_connection(bench, kind, count, tls=False, role="echo", parked=False):
     """Between some idle connections, which have warmed it up, and count more; CPU while idle too."""
     server = bench.server(kind)
-    pid = server.pid("echo")
-    with Held(bench, server, max(count // 10, 5), tls):
+    pid = server.pid(role)
+    with Held(bench, server, max(count // 10, 5), tls, 1, role, parked):
         before = figures.pss_bytes(pid)
-        with Held(bench, server, count, tls, 3) as held:
+        with Held(bench, server, count, tls, 3, role, parked) as held:
             after = figures.pss_bytes(pid)
     return (after - before) / count, held.line["cpu_ns"] / held.line["seconds"] / 1e3
 
@@ -60,6 +61,23 @@ def run_idle(bench):
             rows.append([label, kind.name, f"{count}", f"{each:,.0f}", f"{idle:.1f}",
                          f"<= {goal:,}" if ours else "",
                          ("met" if each <= goal else "missed") if ours else ""])
+    return rows
+
+
+def run_sessions(bench):
+    """All that was sent is acknowledged. A session is parked as soon as it has had its message: so many
+    at once have a carrier as are on their way, and what carriers took is used again."""
+    rows = []
+    for name, kind, parked, goal in (
+        ("parked", Session, True, 1536),
+        ("WebSocket", Session, False, None),
+        ("SSE", SessionSse, False, None),
+        ("long poll", SessionPoll, False, None),
+    ):
+        bench.stop()
+        each, idle = bytes_per_connection(bench, kind, 2000, role="held", parked=parked)
+        rows.append(["idle-sessions", name, "2000", f"{each:,.0f}", f"{idle:.1f}", f"<= {goal:,}" if goal else "",
+                     ("met" if each <= goal else "missed") if goal else ""])
     return rows
 
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 TOOLS = "build/bench"
-ROLES = ("echo", "source", "sink", "upgrade")
+ROLES = ("echo", "source", "sink", "upgrade", "lines")
 
 
 def free_port():
@@ -129,6 +129,10 @@ class Server:
     def path(self, role):
         return f"/{role}" if self.path_of_role else "/"
 
+    def options(self, role):
+        """More that the load has to be told."""
+        return []
+
     def output(self):
         """What the processes have written."""
         path = os.path.join(self.folder, "output")
@@ -154,8 +158,11 @@ class Culvert(Server):
             f"[route /{role}]\ntarget = tcp://127.0.0.1:{target}\n"
             for role, target in self.bench.target.ports.items()
         )
+        routes = routes.replace("[route /lines]", "[route /lines]\nframing = line\nmessages = text")
         # As echo, with heartbeats that a short measurement sees.
         routes += f"[route /beat]\ntarget = tcp://127.0.0.1:{self.bench.target.ports['echo']}\nheartbeat = 4s\n"
+        # As echo, with sessions that wait until they have been measured.
+        routes += f"[route /held]\ntarget = tcp://127.0.0.1:{self.bench.target.ports['echo']}\nresume_window = 10m\n"
         conf = self.write(
             "culvert.ini",
             f"[server]\nlisten = 127.0.0.1:{port}\nlisten = 127.0.0.1:{tls_port} tls\n"
@@ -163,7 +170,7 @@ class Culvert(Server):
             "[log]\nlevel = warn\naccess = no\n"
             f"[tls]\ncertificate = {self.bench.certificate}\nprivate_key = {self.bench.key}\n{routes}",
         )
-        self.ports = dict.fromkeys((*ROLES, "beat"), port)
+        self.ports = dict.fromkeys((*ROLES, "beat", "held"), port)
         self.tls_ports = dict.fromkeys(ROLES, tls_port)
         self.run([self.bench.culvert, "-c", conf], wrapper,
                  self.bench.two_cores if self.workers == 2 else None)

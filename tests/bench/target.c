@@ -5,6 +5,7 @@
  *     echo     sends back what it gets
  *     source   pours, and drops what it gets
  *     sink     swallows; the bytes are counted in the file COUNTERS, mapped (one uint64_t)
+ *     lines    sends each peer one of the lines of lines.h on every tick, and drops what it gets
  *     upgrade  answers a request for a WebSocket with 101, then sends back what it gets
  *
  * Writes one line with the ports, then serves until it is killed.
@@ -22,7 +23,11 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
+
+#include "base/list.h"
+#include "lines.h"
 
 enum {
     CHUNK = 65536,
@@ -34,10 +39,11 @@ enum role {
     SOURCE,
     SINK,
     UPGRADE,
+    LINES,
     N_ROLES,
 };
 
-static const char *const role_names[N_ROLES] = {"echo", "source", "sink", "upgrade"};
+static const char *const role_names[N_ROLES] = {"echo", "source", "sink", "upgrade", "lines"};
 
 struct peer {
     int fd;
@@ -46,11 +52,15 @@ struct peer {
     unsigned head_matched; /* UPGRADE: bytes of the blank line that ends the request */
     uint8_t *rest;         /* what the socket would not take */
     size_t rest_at, rest_len;
+    uint64_t n_lines; /* LINES: that were sent */
+    struct list link; /* LINES: among target.lines */
 };
 
 struct target {
     int epoll;
     volatile uint64_t *swallowed;
+    struct list lines; /* peers that are sent them */
+    struct peer tick;
     uint8_t chunk[CHUNK];
 };
 
@@ -78,12 +88,16 @@ accept_one(struct target *target, struct peer *listener)
         return;
     }
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    list_init(&peer->link);
+    if (peer->role == LINES)
+        list_add(&target->lines, &peer->link);
     watch(target, EPOLL_CTL_ADD, peer, peer->role == SOURCE ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static void
 end(struct peer *peer)
 {
+    list_remove(&peer->link);
     close(peer->fd);
     free(peer->rest);
     free(peer);
@@ -170,6 +184,7 @@ read_one(struct target *target, struct peer *peer)
             return 0;
         break;
     case SOURCE:
+    case LINES:
         return 0;
     default:
         break;
@@ -185,11 +200,62 @@ pour(struct target *target, struct peer *peer)
     return n < 0 && errno != EAGAIN ? -1 : 0;
 }
 
+/* ---- lines ---- */
+
+/* A socket that takes no more has to wait for the next tick: a source that is paced does not pile up. */
+static void
+send_line(struct peer *peer)
+{
+    char line[LINE_LEN];
+    ssize_t n;
+
+    lines_make(line, peer->n_lines + 1);
+    n = send(peer->fd, line, sizeof line, MSG_NOSIGNAL);
+    if (n == (ssize_t)sizeof line)
+        peer->n_lines++;
+    else if (n > 0)
+        shutdown(peer->fd, SHUT_RDWR); /* cut inside a line: it is seen at the other end */
+}
+
+/* Ticks that were missed are not made up for. */
+static void
+tick(struct target *target)
+{
+    struct list *node;
+    uint64_t expired;
+
+    if (read(target->tick.fd, &expired, sizeof expired) < 0)
+        return;
+    for (node = target->lines.next; node != &target->lines; node = node->next)
+        send_line(container_of(node, struct peer, link));
+}
+
+static void
+begin_ticks(struct target *target)
+{
+    struct timespec every = {.tv_nsec = LINES_EVERY_MS * 1000000};
+    struct itimerspec when = {.it_interval = every, .it_value = every};
+
+    list_init(&target->lines);
+    target->tick.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    if (target->tick.fd < 0 || timerfd_settime(target->tick.fd, 0, &when, NULL) < 0) {
+        perror("target: timer");
+        exit(1);
+    }
+    watch(target, EPOLL_CTL_ADD, &target->tick, EPOLLIN);
+}
+
+/* ---- all of it ---- */
+
 static void
 serve(struct target *target, struct peer *peer, uint32_t events)
 {
     int result = 0;
 
+    if (peer == &target->tick) {
+        tick(target);
+        return;
+    }
     if (peer->listens) {
         accept_one(target, peer);
         return;
@@ -245,6 +311,7 @@ main(int argc, char **argv)
     for (i = 0; i < N_ROLES; i++)
         listen_for(&target, &listeners[i], (enum role)i);
     fflush(stdout);
+    begin_ticks(&target);
     while ((n = epoll_wait(target.epoll, events, EVENTS, -1)) >= 0 || errno == EINTR) {
         for (i = 0; i < n; i++)
             serve(&target, events[i].data.ptr, events[i].events);

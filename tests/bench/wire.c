@@ -70,6 +70,7 @@ secure(struct wire *wire)
 static int
 ask_for_upgrade(struct wire *wire)
 {
+    const char *subprotocol = wire->options->subprotocol;
     char request[512];
     int len = snprintf(request, sizeof request,
                        "GET %s HTTP/1.1\r\n"
@@ -78,8 +79,10 @@ ask_for_upgrade(struct wire *wire)
                        "Connection: Upgrade\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                        "Sec-WebSocket-Version: 13\r\n"
+                       "%s%s%s"
                        "\r\n",
-                       wire->options->path);
+                       wire->options->path, subprotocol != NULL ? "Sec-WebSocket-Protocol: " : "",
+                       subprotocol != NULL ? subprotocol : "", subprotocol != NULL ? "\r\n" : "");
 
     return wire_send(wire, request, (size_t)len) == len ? 0 : WIRE_ENDED;
 }
@@ -189,10 +192,30 @@ take_header_byte(struct wire *wire, uint8_t byte)
     wire->n_pings += wire->opcode == OPCODE_PING;
 }
 
-static size_t
+static bool
+is_expected(struct wire *wire, const uint8_t *data, size_t len)
+{
+    const struct wire_options *options = wire->options;
+
+    while (options->expected != NULL && len > 0) {
+        size_t n = options->expected_len - wire->expected_at;
+
+        if (n > len)
+            n = len;
+        if (memcmp(data, options->expected + wire->expected_at, n) != 0)
+            return false;
+        wire->expected_at = (wire->expected_at + n) % options->expected_len;
+        data += n;
+        len -= n;
+    }
+    return true;
+}
+
+/* Bytes of payload, or WIRE_ENDED. */
+static ssize_t
 count_payload(struct wire *wire, const uint8_t *data, size_t len)
 {
-    size_t payload = 0;
+    ssize_t payload = 0;
 
     while (len > 0) {
         size_t n = len < wire->left ? len : (size_t)wire->left;
@@ -203,8 +226,11 @@ count_payload(struct wire *wire, const uint8_t *data, size_t len)
             len--;
             continue;
         }
-        if (wire->opcode <= OPCODE_BINARY)
-            payload += n;
+        if (wire->opcode <= OPCODE_BINARY) {
+            payload += (ssize_t)n;
+            if (!is_expected(wire, data, n))
+                return WIRE_ENDED;
+        }
         wire->left -= n;
         data += n;
         len -= n;
@@ -228,9 +254,11 @@ wire_receive(struct wire *wire, void *data, size_t len)
     if (wire->state == WIRE_UPGRADING && (head = take_head(wire, data, (size_t)n)) < 0)
         return head;
     n -= head;
-    if (wire->options->protocol != WIRE_WS)
-        return n;
-    return (ssize_t)count_payload(wire, (const uint8_t *)data + head, (size_t)n);
+    if (wire->options->protocol == WIRE_WS)
+        return count_payload(wire, (const uint8_t *)data + head, (size_t)n);
+    if (head > 0)
+        memmove(data, (const uint8_t *)data + head, (size_t)n);
+    return is_expected(wire, data, (size_t)n) ? n : WIRE_ENDED;
 }
 
 /* ---- messages ---- */

@@ -32,7 +32,7 @@ enum wire_state {
 
 enum {
     WIRE_AGAIN = -1, /* the socket has or takes nothing now */
-    WIRE_ENDED = -2, /* FIN, a reset, or an answer that is not 101 */
+    WIRE_ENDED = -2, /* FIN, a reset, an answer that is not 101, or bytes that are not expected */
     WIRE_OVERHEAD = 14,
 };
 
@@ -41,6 +41,9 @@ struct wire_options {
     enum wire_protocol protocol;
     SSL_CTX *tls; /* NULL: plain */
     const char *path;
+    const char *subprotocol; /* that is offered, or NULL */
+    const uint8_t *expected; /* payload that has to come, round and round; NULL: whatever comes */
+    size_t expected_len;
     int receive_buffer; /* 0: the system's */
 };
 
@@ -55,6 +58,7 @@ struct wire {
     uint8_t opcode;
     uint8_t header[10];
     unsigned header_len;
+    size_t expected_at;
     unsigned n_pings; /* that came and were not answered: they are empty */
 };
 
@@ -68,7 +72,8 @@ int wire_advance(struct wire *wire);
 /* Bytes taken, WIRE_AGAIN or WIRE_ENDED. */
 ssize_t wire_send(struct wire *wire, const void *data, size_t len);
 
-/* Reads once; data is scratch of len bytes. Payload bytes, perhaps 0, or WIRE_AGAIN or WIRE_ENDED. */
+/* Reads once; data is scratch of len bytes. Payload bytes, perhaps 0, or WIRE_AGAIN or WIRE_ENDED. Where
+ * there are no frames they are those at the beginning of data. */
 ssize_t wire_receive(struct wire *wire, void *data, size_t len);
 
 /* Whether there is more that no event will tell. */
