@@ -206,7 +206,8 @@ export class Carriage {
     this.#carrier = carrier;
     this.#attachedAt = clock.now();
     this.#last = carrier.kind;
-    memory.set({ transport: carrier.kind });
+    if (this.#ladder.length > 1)
+      memory.set({ transport: carrier.kind });
     if (carrier.sends)
       this.#uplink.disable();
     this.#session.attached(this.#trialAck, open, { repeat: carrier.sends });
