@@ -22,6 +22,7 @@ import { Uplink } from "./uplink.js";
 
 const CARRIERS = { websocket: WebSocketCarrier, sse: EventStreamCarrier, longpoll: LongPollCarrier };
 const PATIENCE = 4000; // ms until a WebSocket's OPEN
+const ACK_HOLD = 1000; // ms that ACKs wait for a WebSocket that is to take over
 const LONGEST_CLIMB = 300000; // ms between two tries of WebSocket
 
 export class Carriage {
@@ -38,8 +39,8 @@ export class Carriage {
   #unusable = new Set();
   #last; // transport that worked last
   #n = 0;
-  #since = null; // when the carrier was lost
-  #everLost = false;
+  #since = 0; // when the carrier was lost
+  #interrupted = false; // the application was told
   #proven = true; // the server answered by HTTP, and nothing failed since
   #timer = null; // until the next round
   #giveUp = null;
@@ -170,17 +171,20 @@ export class Carriage {
   ended(carrier, failure) {
     if (carrier === this.#trial) {
       this.#trial = null;
+      this.#session.releaseAcks();
       this.#trialFailed(carrier, failure);
     } else if (carrier === this.#carrier) {
       this.#carrierEnded(carrier, failure);
     }
   }
 
-  // The next poll's place: null while the application has not taken all.
+  // The next poll's place: null while the application has not taken all, or an attach is on its way
+  // that the poll would overtake.
   next(carrier) {
-    if (!this.#session.inbox.empty)
+    if (!this.#session.inbox.empty || this.#session.acksHeld)
       return null;
-    carrier.n = ++this.#n;
+    if (!this.#trial || this.#trial === carrier)
+      carrier.n = ++this.#n;
     this.#session.inbox.tell();
     return { ack: this.#session.consumed, n: carrier.n };
   }
@@ -195,14 +199,15 @@ export class Carriage {
     const { clock, memory } = this.#env;
     const previous = this.#last;
     const first = this.#attachedAt === 0;
-    const interrupted = this.#everLost && this.#since !== null;
+    const interrupted = this.#interrupted;
     const gone = clock.now() - this.#since;
     clock.clearTimeout(this.#giveUp);
-    this.#since = null;
+    this.#interrupted = false;
     this.#carrier = carrier;
     this.#attachedAt = clock.now();
     this.#last = carrier.kind;
-    memory.set({ transport: carrier.kind });
+    if (this.#ladder.length > 1)
+      memory.set({ transport: carrier.kind });
     if (carrier.sends)
       this.#uplink.disable();
     this.#session.attached(this.#trialAck, open, { repeat: carrier.sends });
@@ -215,7 +220,7 @@ export class Carriage {
     if (interrupted)
       this.#app.resumed(gone);
     this.#planClimb();
-    this.pump();
+    this.#session.releaseAcks();
   }
 
   #flush() {
@@ -250,7 +255,6 @@ export class Carriage {
     const { clock, schedule } = this.#env;
     const { sends } = this.#carrier;
     this.#carrier = null;
-    this.#everLost = true;
     this.#proven = false;
     this.#since = clock.now();
     clock.clearTimeout(this.#climb.timer);
@@ -259,8 +263,17 @@ export class Carriage {
     else
       this.#uplink.disable();
     this.#watchForgetting();
-    if (!this.#trial)
-      this.#wait(delay ?? schedule.delay());
+    // What is being taken over is not interrupted, unless that fails.
+    if (this.#trial)
+      return;
+    this.#wait(delay ?? schedule.delay());
+    this.#tellInterrupted(failure);
+  }
+
+  #tellInterrupted(failure) {
+    if (this.#interrupted)
+      return;
+    this.#interrupted = true;
     this.#app.interrupted(failure.message);
   }
 
@@ -337,6 +350,10 @@ export class Carriage {
     }
     if (this.#fatal(trial, failure))
       return;
+    if (this.#attachedAt > 0)
+      this.#tellInterrupted(failure);
+    if (this.#over)
+      return;
     if (failure.kind === End.UNUSABLE) {
       this.#unusable.add(trial.kind);
     } else {
@@ -392,6 +409,7 @@ export class Carriage {
     }
     // If the carrier is lost with the trial, the way back is at hand.
     this.#untried = this.#order(this.#ladder.filter((kind) => kind !== "websocket"));
+    this.#session.holdAcks(ACK_HOLD);
     this.#attach("websocket");
   }
 }

@@ -28,6 +28,7 @@ export class Session {
   #open;
   #ackTimer = null;
   #ackDue = false;
+  #ackHeld = null; // timer; until then no ACK goes
   #closing = null; // {code, reason}: our CLOSE
   #closeSent = false;
   #closeTimeout;
@@ -165,7 +166,8 @@ export class Session {
   nextFrame(room = Infinity) {
     const message = this.over ? null : this.outbox.peek();
     const close = this.#closing && !this.#closeSent && this.outbox.allSent;
-    if (this.inbox.consumed > this.inbox.told && (this.#ackDue || message || close))
+    const untold = this.inbox.consumed > this.inbox.told && !this.acksHeld;
+    if (untold && (this.#ackDue || message || close))
       return this.#ack();
     if (message) {
       const frame = encode(message);
@@ -230,6 +232,26 @@ export class Session {
       this.carrierLost();
   }
 
+  // An attach is on its way while the old carrier still delivers. An ACK that overtook it would make it
+  // look as if bytes were missing, and it would be refused. Not for long: the window must open again.
+  holdAcks(ms) {
+    this.#clock.clearTimeout(this.#ackHeld);
+    this.#ackHeld = this.#clock.setTimeout(() => this.releaseAcks(), ms);
+  }
+
+  releaseAcks() {
+    this.#clock.clearTimeout(this.#ackHeld);
+    this.#ackHeld = null;
+    if (this.over)
+      return;
+    this.#carriage.pump();
+    this.#carriage.consumed();
+  }
+
+  get acksHeld() {
+    return this.#ackHeld !== null;
+  }
+
   // The place of the next attach: what the application consumed. What only came is not in it, and
   // its repetition is dropped.
   get consumed() {
@@ -269,6 +291,7 @@ export class Session {
     if (this.over)
       return;
     this.over = true;
+    this.releaseAcks();
     this.#clock.clearTimeout(this.#ackTimer);
     this.#clock.clearTimeout(this.#closeTimer);
     this.#carriage.stop({ ...how, code, reason, clean: wasClean });

@@ -133,7 +133,7 @@ export class Uplink {
     if (this.#last)
       this.#lastFailed(failure);
     else if (failure.status === 413)
-      this.#session.fail(1009, "a message is too large for the server");
+      this.#session.fail(1009, failure.message);
     else if (failure.kind === End.DETACHED && ++this.#gaps < ATTEMPTS)
       this.#gap(failure);
     else if (failure.kind === End.GONE)

@@ -82,6 +82,24 @@ for (const kind of KINDS) {
     assert.equal(JSON.parse(seen.close.reason).retry, 1234);
   }));
 
+  test(`${kind}: what waits in a pause is repeated after a loss, and dropped`, () => withModel({ cuts: true }, async (model, open) => {
+    const { socket, seen } = await on(kind, open);
+    socket.pause();
+    for (let i = 0; i < 3; i++)
+      model.session.send(3, Buffer.from(`${i}`));
+    await pause(100);
+    for (let i = 0; i < 2; i++) {
+      model.cut();
+      socket.send("still there");
+      await until(() => model.session.received === i + 1, "attached again");
+      await pause(50);
+    }
+    socket.resume();
+    await until(() => seen.messages.length === 5);
+    assert.deepEqual(seen.messages, ["0", "1", "2", "still there", "still there"]);
+    assert.equal(seen.close, null);
+  }));
+
   test(`${kind}: a gap is mended by another attach`, () => withModel({}, async (model, open) => {
     const { seen } = await on(kind, open);
     const { session } = model;

@@ -113,6 +113,26 @@ test("a session moves up to WebSocket when that begins to work", () => withModel
   assert.deepEqual(seen.events, ["open", "transport:sse", "transport:websocket"]);
 }));
 
+for (const kind of ["sse", "longpoll"])
+  test(`${kind}: a session moves up while messages keep coming`, () => withModel({}, async (model, open) => {
+    model.behaviour.websocket = 300;
+    const { socket, seen } = open([], {
+      climbInterval: 300, memory: { get: () => ({ transport: kind }), set() {} },
+    });
+    await until(() => socket.transport === kind);
+    let sent = 0;
+    const timer = setInterval(() => model.session.send(3, Buffer.from(`${sent++}`)), 5);
+    try {
+      await until(() => socket.transport === "websocket", "moved up", 4000);
+    } finally {
+      clearInterval(timer);
+    }
+    await until(() => seen.messages.length === sent);
+    assert.deepEqual(seen.messages, Array.from({ length: sent }, (_, i) => `${i}`));
+    assert.deepEqual(seen.events, ["open", `transport:${kind}`, "transport:websocket"]);
+    assert.equal(model.requests.filter((request) => request.kind === "websocket").length, 1, "at the first try");
+  }));
+
 test("a WebSocket that takes the session and says nothing gives it back", () => withModel({}, async (model, open) => {
   model.behaviour.websocket = "refuse";
   const { socket, seen } = open([], { climbInterval: 500 });

@@ -10,6 +10,7 @@ const CLOSE_AWAY = 4000; // any code but 1000, 1001 and none: the session waits 
 const CLOSE_DETACHED = 4409;
 const CLOSE_GONE = 4404;
 const PROBE_TIME = 5000;
+const ERROR_GRACE = 50;
 
 export class WebSocketCarrier {
   kind = "websocket";
@@ -50,7 +51,8 @@ export class WebSocketCarrier {
     this.#socket.binaryType = "arraybuffer";
     this.#socket.onmessage = ({ data }) => this.#message(data);
     this.#socket.onclose = ({ code, reason }) => this.#closed(code, reason);
-    this.#socket.onerror = () => {};
+    // `close` follows and tells more, but not in every Node.
+    this.#socket.onerror = () => clock.setTimeout(() => this.#end(End.LOST, "the WebSocket failed"), ERROR_GRACE);
   }
 
   // ms since something came.

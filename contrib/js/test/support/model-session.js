@@ -67,8 +67,8 @@ export class ModelSession {
     if (kind !== "longpoll" || this.lastKind !== "longpoll")
       this.#mayRepeat = true;
     this.lastKind = kind;
+    this.sent = 0; // acknowledge() raises it to what is known to have arrived
     this.acknowledge(ack);
-    this.sent = this.acked;
     return 200;
   }
 
