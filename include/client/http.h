@@ -206,6 +206,9 @@ void exchange_error(struct exchange *exchange, int status, const char *headers, 
 /* Complete lines that the answer carries, whichever it is going to be. Once for an exchange. */
 void exchange_add_lines(struct exchange *exchange, const char *lines);
 
+/* Ends the connection at once, whatever waits; the owner is not told. */
+void exchange_break(struct exchange *exchange);
+
 /* The next answer closes the connection. */
 void exchange_close_after(struct exchange *exchange);
 

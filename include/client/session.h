@@ -157,9 +157,17 @@ void session_fail(struct session *session, uint16_t code, const char *reason);
 
 /* ---- requests ---- */
 
-/* Embedded in a request that is under way: the client has not gone meanwhile. */
+enum {
+    /* POSTs of a session at a time. A client has one; but those of connections that it has given up may still
+     * look alive, and may come late. */
+    SESSION_REQUESTS_MAX = 4,
+};
+
+/* Embedded in a POST that is under way: the client has not gone meanwhile. */
 struct session_request {
     struct list link;
+    /* It is the oldest of too many: to be answered, without the session. */
+    void (*replaced)(struct session_request *request);
     struct session *session; /* NULL: it has ended; how: */
     struct sessions_end end;
 };

@@ -28,6 +28,8 @@ struct session {
     bool parked;     /* nobody is there */
     bool attached;   /* somebody has been */
     bool told_close; /* on some carrier */
+    bool told_ended; /* the bridge knows that nothing more comes from the client */
+    bool draining;   /* drained_later is under way */
     bool full;       /* the window was, and half of it is not free yet: the target is not read */
     bool bare;       /* the client has never acknowledged in any way but Last-Event-ID */
     uint16_t code;   /* of the CLOSE */
@@ -40,7 +42,9 @@ struct session {
     struct gather parts; /* of a message to the client that is put in parts */
     struct sessions *sessions;
     struct sessions_member member;
-    struct list requests;
+    struct list requests; /* POSTs that are under way, the oldest first */
+    unsigned n_requests;
+    struct loop_deferred drained_later;
     uint64_t attach_n; /* the highest so far */
     uint64_t told_on;  /* number of the connection that told the last ACK by a poll's answer */
     bool doubts_ack;   /* nothing has shown since that it came */

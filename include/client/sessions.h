@@ -62,6 +62,9 @@ void sessions_remove(struct sessions *sessions, struct sessions_member *member, 
 /* NULL if there is none. */
 struct sessions_member *sessions_find(const struct sessions *sessions, const char *id);
 
+/* Whether one of that id is there, or has been of late. */
+bool sessions_know(const struct sessions *sessions, const char *id);
+
 /* Whether the end of such a session of that route is known. */
 bool sessions_find_end(struct sessions *sessions, const char *id, const char *route,
                        struct sessions_end *end);

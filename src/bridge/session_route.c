@@ -358,5 +358,5 @@ session_route_is_known(const struct route_context *context, const struct exchang
         return false;
     worker = sessions_worker_of(ask.id);
     return worker != 0 &&
-           (worker != loop_id(context->loop) || sessions_find(context->sessions, ask.id) != NULL);
+           (worker != loop_id(context->loop) || sessions_know(context->sessions, ask.id));
 }

@@ -243,11 +243,11 @@ op_ack(struct carrier *carrier)
         answer_now(from_carrier(carrier));
 }
 
-/* An answer that has begun goes on without the session. */
 static void
 op_end(struct carrier *carrier, enum carrier_end how, uint16_t code, const char *reason)
 {
     struct poll_carrier *poll = from_carrier(carrier);
+    struct exchange *exchange = poll->exchange;
     static const char detached[] = "detached\n";
 
     if (!poll->answering && (how == CARRIER_OVER || how == CARRIER_FAILED)) {
@@ -258,13 +258,12 @@ op_end(struct carrier *carrier, enum carrier_end how, uint16_t code, const char 
         return;
     }
     carrier->session = NULL;
-    if (!poll->answering) {
-        struct exchange *exchange = poll->exchange;
-
-        release(poll);
+    release(poll);
+    if (exchange_pending(exchange) > 0 || poll->answering)
+        exchange_break(exchange); /* it does not take what it was given, and needs it no more */
+    else
         exchange_answer(exchange, how == CARRIER_DETACHED ? 409 : 503, poll->headers, detached,
                         how == CARRIER_DETACHED ? sizeof detached - 1 : 0);
-    }
 }
 
 static double

@@ -17,7 +17,8 @@
 
 enum {
     PENDING_MAX = HTTP_ANSWER_HIGH,
-    STACK_MAX = 4096, /* bytes of an event that needs no memory of its own */
+    ACK_PENDING_MAX = 2 * PENDING_MAX, /* more than messages alone may come to */
+    STACK_MAX = 4096,                  /* bytes of an event that needs no memory of its own */
     ID_MAX = SESSIONS_ID_LEN + 24,
     EVENT_MAX = SESSION_OPEN_MAX + 64, /* bytes of an event that is no message */
     CLOSE_MAX = 6 * SESSION_REASON_MAX + 64,
@@ -165,10 +166,23 @@ op_pump(struct carrier *carrier)
 static void
 op_ack(struct carrier *carrier)
 {
+    struct sse_carrier *sse = from_carrier(carrier);
     char data[24];
 
+    if (exchange_pending(sse->exchange) > ACK_PENDING_MAX)
+        return; /* when it has taken something */
     snprintf(data, sizeof data, "%llu", (unsigned long long)session_tell_ack(carrier->session));
-    send_event(from_carrier(carrier), "ack", NULL, data);
+    send_event(sse, "ack", NULL, data);
+}
+
+static void
+break_off(struct sse_carrier *sse)
+{
+    struct exchange *exchange = sse->exchange;
+
+    sse->carrier.session = NULL;
+    release(sse);
+    exchange_break(exchange);
 }
 
 static void
@@ -176,6 +190,10 @@ op_end(struct carrier *carrier, enum carrier_end how, uint16_t code, const char 
 {
     struct sse_carrier *sse = from_carrier(carrier);
 
+    if (how == CARRIER_DETACHED && exchange_pending(sse->exchange) > 0) {
+        break_off(sse); /* it does not take what it was given, and needs it no more */
+        return;
+    }
     if (how == CARRIER_DETACHED)
         send_event(sse, "detached", NULL, "{}");
     if (how == CARRIER_FAILED || (how == CARRIER_OVER && !carrier->told_close)) {
@@ -194,9 +212,11 @@ op_look(struct carrier *carrier)
 
     if (sse->heartbeat == 0)
         return 0;
-    if (loop_now(sse->loop) + 0.001 >= sse->heard + sse->heartbeat)
+    if (loop_now(sse->loop) + 0.001 < sse->heard + sse->heartbeat)
+        return sse->heard + sse->heartbeat;
+    if (exchange_pending(sse->exchange) == 0)
         send_event(sse, "ping", NULL, "{}");
-    return sse->heard + sse->heartbeat;
+    return loop_now(sse->loop) + sse->heartbeat;
 }
 
 /* ---- from the client ---- */
@@ -207,6 +227,8 @@ on_progress(struct exchange_owner *owner)
     struct sse_carrier *sse = container_of(owner, struct sse_carrier, owner);
 
     op_pump(&sse->carrier);
+    if (sse->exchange != NULL && session_has_ack(sse->carrier.session))
+        op_ack(&sse->carrier);
 }
 
 static void

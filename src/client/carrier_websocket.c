@@ -24,6 +24,7 @@
 
 enum {
     PENDING_MAX = 65536, /* bytes that wait for the socket; the rest stays with the session */
+    CONTROL_PENDING_MAX = 2 * PENDING_MAX, /* above it ACKs and PONGs wait too */
     CONTROL_MAX = WS_SERVER_HEADER_MAX + SESSION_CONTROL_MAX,
     ANSWER_MAX = 256 + WS_SUBPROTOCOL_MAX,
 };
@@ -42,6 +43,8 @@ struct ws_carrier {
     struct liveness liveness;
     struct ws_decoder decoder;
     struct gather kept; /* of a message that is not complete */
+    struct gather ping; /* payload of the one that waits for its PONG */
+    bool pinged;
     struct ws_pong *pong;
     bool client_closed; /* by a Close of the WebSocket */
     struct loop_deferred free_later;
@@ -68,6 +71,7 @@ free_carrier(struct loop_deferred *deferred)
 
     ws_decoder_deinit(&ws->decoder);
     gather_clear(&ws->kept);
+    gather_clear(&ws->ping);
     free(ws->pong);
     free(ws);
 }
@@ -188,22 +192,55 @@ op_pump(struct carrier *carrier)
 static void
 op_ack(struct carrier *carrier)
 {
-    send_ack(from_carrier(carrier)->stream, session_tell_ack(carrier->session));
+    struct ws_carrier *ws = from_carrier(carrier);
+
+    if (stream_pending(ws->stream) <= CONTROL_PENDING_MAX) /* else when it has taken something */
+        send_ack(ws->stream, session_tell_ack(carrier->session));
+}
+
+/* Of a client that takes nothing, the newest PING is answered. */
+static void
+answer_ping(struct ws_carrier *ws, const struct session_frame *ping)
+{
+    if (stream_pending(ws->stream) <= CONTROL_PENDING_MAX) {
+        send_ping(ws, SESSION_PONG, ping->data, ping->len);
+        return;
+    }
+    gather_clear(&ws->ping);
+    if (gather_add(&ws->ping, ping->data, ping->len) == 0)
+        ws->pinged = true;
+}
+
+static void
+send_what_waited(struct ws_carrier *ws)
+{
+    if (stream_pending(ws->stream) > CONTROL_PENDING_MAX)
+        return;
+    if (ws->pinged)
+        send_ping(ws, SESSION_PONG, gather_len(&ws->ping) > 0 ? (char *)gather_data(&ws->ping) : "",
+                  gather_len(&ws->ping));
+    ws->pinged = false;
+    gather_clear(&ws->ping);
+    if (session_has_ack(ws->carrier.session))
+        op_ack(&ws->carrier);
 }
 
 static void
 op_end(struct carrier *carrier, enum carrier_end how, uint16_t code, const char *reason)
 {
     struct ws_carrier *ws = from_carrier(carrier);
+    /* Who does not take what it was given, and needs it no more, gets no words. */
+    bool gently =
+        how != CARRIER_DROPPED && (how != CARRIER_DETACHED || stream_pending(ws->stream) == 0);
 
     if (how == CARRIER_OVER && !ws->client_closed && session_has_ack(carrier->session))
         send_ack(ws->stream, session_tell_ack(carrier->session));
     if (how == CARRIER_FAILED ||
         (how == CARRIER_OVER && !carrier->told_close && !ws->client_closed))
         send_close(ws->stream, code, reason);
-    if (how != CARRIER_DROPPED)
+    if (gently)
         ws_control_close(ws->stream, code, reason);
-    release(ws, how != CARRIER_DROPPED);
+    release(ws, gently);
     carrier->session = NULL;
 }
 
@@ -246,6 +283,7 @@ on_progress(struct stream_owner *owner)
     liveness_progress(&ws->liveness, loop_now(ws->loop));
     ws_control_progress(ws->stream, &ws->pong);
     op_pump(&ws->carrier);
+    send_what_waited(ws);
     tell_due(ws);
 }
 
@@ -263,7 +301,7 @@ take_frame(struct ws_carrier *ws, uint8_t *data, size_t len)
         return;
     }
     if (frame.type == SESSION_PING) {
-        send_ping(ws, SESSION_PONG, frame.data, frame.len);
+        answer_ping(ws, &frame);
         return;
     }
     switch (session_take(session, &frame, &why)) {

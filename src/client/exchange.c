@@ -355,6 +355,13 @@ exchange_end(struct exchange *exchange)
     http_exchange_over(http);
 }
 
+void
+exchange_break(struct exchange *exchange)
+{
+    exchange->owner = NULL;
+    http_client_gone(exchange_connection(exchange));
+}
+
 /* ---- errors ---- */
 
 /* In these cases it is not sure where the next request begins. */

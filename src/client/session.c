@@ -95,7 +95,8 @@ end(struct session *session, enum ender by, uint16_t code, const char *reason, e
     if (session->state == SESSION_STATE_CLOSING && by == ENDER_CLIENT && code != 1006)
         how_it_was.code = session->code; /* what was told is what is remembered */
     release(session, &how_it_was, how, reason);
-    endpoint->events->ended(endpoint, &ending);
+    if (!session->told_ended)
+        endpoint->events->ended(endpoint, &ending);
     endpoint->events->gone(endpoint);
 }
 
@@ -300,6 +301,11 @@ op_finish(struct endpoint *endpoint, const struct ending *ending)
     session->code = ending->code;
     session->reason = strdup(ending->code == 1001 ? retry : ending->reason);
     session_pump(session);
+    if (ending->by != ENDER_CULVERT || session->state == SESSION_STATE_OVER)
+        return;
+    /* By our own decision: the target gets what was received, and its end, whatever the client answers. */
+    session->told_ended = true;
+    endpoint->events->ended(endpoint, ending);
 }
 
 static void

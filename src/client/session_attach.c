@@ -61,6 +61,18 @@ session_is_stuck_bare(const struct session *session, const struct carrier *carri
     return session->bare && session->full && !session_has_next(session, carrier);
 }
 
+static void
+tell_drained(struct loop_deferred *deferred)
+{
+    struct session *session = container_of(deferred, struct session, drained_later);
+
+    session->draining = false;
+    if (session->state != SESSION_STATE_OVER)
+        session->endpoint.events->drained(&session->endpoint);
+}
+
+/* There is room for the target again: later, as what it then sends may end the session, and whoever
+ * acknowledges is in the middle of something. */
 void
 session_acknowledge(struct session *session, uint64_t seq)
 {
@@ -70,7 +82,10 @@ session_acknowledge(struct session *session, uint64_t seq)
     session_note_kept(session);
     if (session->carrier != NULL && session->carrier->next <= seq)
         session->carrier->next = seq + 1;
-    session->endpoint.events->drained(&session->endpoint);
+    if (session->draining)
+        return;
+    session->draining = true;
+    loop_defer(session->loop, &session->drained_later, tell_drained);
 }
 
 bool
@@ -170,23 +185,40 @@ session_lost(struct session *session, struct carrier *carrier)
     session_look_whether_parked(session);
 }
 
+static void
+forget(struct session *session, struct session_request *request)
+{
+    request->session = NULL;
+    list_remove(&request->link);
+    session->n_requests--;
+}
+
 void
 session_enter(struct session *session, struct session_request *request)
 {
+    struct session_request *oldest =
+        container_of(session->requests.next, struct session_request, link);
+
     request->session = session;
-    list_add(&session->requests, &request->link);
     session->bare = false;
+    if (session->n_requests == SESSION_REQUESTS_MAX) {
+        forget(session, oldest);
+        oldest->replaced(oldest);
+    }
+    list_add(&session->requests, &request->link);
+    session->n_requests++;
     session_look_whether_parked(session);
 }
 
 void
 session_leave(struct session_request *request)
 {
-    if (request->session == NULL)
+    struct session *session = request->session;
+
+    if (session == NULL)
         return;
-    list_remove(&request->link);
-    session_look_whether_parked(request->session);
-    request->session = NULL;
+    forget(session, request);
+    session_look_whether_parked(session);
 }
 
 /* ---- what it is ---- */

@@ -191,6 +191,12 @@ on_body_end(struct exchange_owner *owner, const struct http1_error *error)
 }
 
 static void
+on_replaced(struct session_request *request)
+{
+    refuse(container_of(request, struct session_post, request), 409, "too many POSTs at once");
+}
+
+static void
 on_gone(struct exchange_owner *owner)
 {
     release(container_of(owner, struct session_post, owner));
@@ -226,6 +232,7 @@ session_post_start(const struct session_post_options *options)
         return;
     }
     post->owner.events = &events;
+    post->request.replaced = on_replaced;
     post->exchange = options->exchange;
     post->loop = exchange_loop(options->exchange);
     post->headers = options->headers;

@@ -162,6 +162,12 @@ sessions_find_end(struct sessions *sessions, const char *id, const char *route,
     return true;
 }
 
+bool
+sessions_know(const struct sessions *sessions, const char *id)
+{
+    return map_find(&sessions->members, id) != NULL || map_find(&sessions->ends, id) != NULL;
+}
+
 /* ---- members ---- */
 
 int
