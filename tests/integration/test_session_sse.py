@@ -342,7 +342,8 @@ class Curl:
 
     def run(self, most=None):
         """most: bytes of output until it is killed. Returns the status."""
-        command = ["curl", "-sN", "--max-time", "30", "-H", f"Accept: {STREAM}", "-w", "\n\nstatus %{http_code}", self.url]
+        command = ["curl", "-sN", "--max-time", "30", "-H", f"Accept: {STREAM}"]
+        command += ["-w", "\n\nstatus %{http_code}", self.url]
         if self.last_id:
             command[1:1] = ["-H", f"Last-Event-ID: {self.last_id}"]
         process = spawn(command, stdout=subprocess.PIPE)
@@ -352,7 +353,7 @@ class Curl:
             self.kills += process.poll() is None
             process.kill()
         process.stdout.close()
-        process.wait()
+        assert process.wait() != 28, "curl waited in vain for the end of its answer"
         *blocks, rest = output.decode().split("\n\n")
         for block in filter(None, blocks):
             self.take(Event(block))

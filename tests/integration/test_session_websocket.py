@@ -271,13 +271,13 @@ def test_a_server_goes_on_after_an_ack_and_not_before(culvert, peer):
     assert session.carrier.recv().is_message
 
 
-def test_small_messages_fill_the_window_and_not_more(culvert, peer):
+@pytest.mark.parametrize("lines", [[b"l" * (n * 7 % 50) for n in range(1000)], [b""] * 1000], ids=["small", "empty"])
+def test_small_messages_fill_the_window_and_not_more(culvert, peer, lines):
     """Session asserts that it is not more, counting 32 bytes for each beside its own."""
     target = peer(Target)
     session = open_ws(culvert(to(target, "buffer = 16k\nframing = line")))
     session.acks = False
     far = target.accept()
-    lines = [b"l" * (n * 7 % 50) for n in range(1000)]
     far.send(b"".join(line + b"\n" for line in lines))
     while session.carrier.ping() or not session.carrier.wire.quiet_for(0.2):
         pass

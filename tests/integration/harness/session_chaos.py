@@ -28,7 +28,7 @@ class Chaos:
         self.chance = random.Random(seed)
         self.data = self.chance.randbytes(size)
         self.carriers, self.wanted, self.largest = carriers, cuts, largest
-        self.n_cuts = self.n_attaches = self.sent = 0
+        self.n_cuts = self.sent = 0
         self.back = bytearray()
         self.session = open_post(culvert, path, **options)
 
@@ -91,7 +91,6 @@ class Chaos:
 
     def attach(self):
         self.kind = self.chance.choice(self.carriers)
-        self.n_attaches += 1
         if self.kind == "ws":
             self.session.attach_ws(cut=self.cut_of_carrier())
             self.session.repeat()

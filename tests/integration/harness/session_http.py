@@ -5,7 +5,7 @@ import base64
 import json
 
 from . import session_frames as frames
-from .http import read_answer, read_head, request
+from .http import read_head, request
 from .session_frames import ACK, BINARY, CLOSE, OPEN, PING, TEXT
 
 V1 = "application/vnd.culvert.v1"
