@@ -68,6 +68,11 @@ struct endpoint_ops {
     void (*finish)(struct endpoint *endpoint, const struct ending *ending);
     /* What waits for the other side has become less: waiting() tells how much. NULL: of no interest. */
     void (*taken)(struct endpoint *endpoint);
+    /* Takes nothing any more: what waited for its peer is lost, not sent. NULL: does so until it is gone. */
+    bool (*is_lost)(const struct endpoint *endpoint);
+    /* Several send() follow each other: what they send may wait until it is off again, and go together.
+     * NULL: never does. */
+    void (*hold)(struct endpoint *endpoint, bool on);
     /* Ends now, without events. */
     void (*close)(struct endpoint *endpoint);
     /* A deadline may have come, of this endpoint or another: does what is due, which may end it.
@@ -87,6 +92,8 @@ struct endpoint_events {
     size_t (*room)(struct endpoint *from);
     /* Bytes that wait for the other side; SIZE_MAX if it takes none any more. */
     size_t (*waiting)(struct endpoint *from);
+    /* Several deliver() follow each other, until it is off again: before the loop goes on. */
+    void (*hold)(struct endpoint *from, bool on);
     /* pending() has fallen. */
     void (*drained)(struct endpoint *from);
     /* Nothing more will be delivered. Once. */

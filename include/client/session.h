@@ -144,6 +144,10 @@ enum session_verdict {
     SESSION_ENDED,   /* by a CLOSE, or because the message itself is wrong: the session is gone */
 };
 
+/* Several are taken in a row: between on and off their messages wait for each other, to go to the target
+ * together. Off in the same turn, also if the session has ended meanwhile. */
+void session_hold(struct session *session, bool on);
+
 /* BINARY, TEXT, ACK, CLOSE; others are the carrier's. What lies before a message's bytes is written
  * over, ENDPOINT_HEADROOM bytes at most. */
 enum session_verdict session_take(struct session *session, struct session_frame *frame,

@@ -28,6 +28,7 @@ struct session {
     bool parked;     /* nobody is there */
     bool attached;   /* somebody has been */
     bool told_close; /* on some carrier */
+    bool holds;      /* session_hold() */
     bool told_ended; /* the bridge knows that nothing more comes from the client */
     bool draining;   /* drained_later is under way */
     bool full;       /* the window was, and half of it is not free yet: the target is not read */

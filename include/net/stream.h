@@ -99,6 +99,10 @@ size_t stream_read_piped(struct stream *stream, struct pipe *pipe, size_t max);
 int stream_write_piped(struct stream *stream, const void *header, size_t header_len,
                        struct pipe *pipe);
 
+/* While on, what is written waits, to be sent together: for who writes several times in a row, and turns it
+ * off before the loop goes on. */
+void stream_hold(struct stream *stream, bool on);
+
 /* Bytes that wait for the socket. */
 size_t stream_pending(const struct stream *stream);
 

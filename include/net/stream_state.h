@@ -37,6 +37,7 @@ struct stream {
     bool write_over : 1; /* nothing more can be sent */
     bool reset : 1;      /* an error was told that reading will not be told again */
     bool closed : 1;
+    bool held : 1;        /* what is written waits */
     uint32_t stalled_out; /* stream_unacknowledged() at the last look since stalled_since; 0: not
                              looked yet */
     struct pipe *piped;   /* in front of out: what the socket would not take yet; NULL: nothing */

@@ -265,7 +265,21 @@ on_waiting(struct endpoint *from)
     enum side side = side_of(from);
     const struct endpoint *to = other(bridge, side);
 
-    return bridge->gone[1 - side] || bridge->finished[1 - side] ? SIZE_MAX : to->ops->pending(to);
+    if (bridge->gone[1 - side] || bridge->finished[1 - side] ||
+        (to->ops->is_lost != NULL && to->ops->is_lost(to)))
+        return SIZE_MAX;
+    return to->ops->pending(to);
+}
+
+static void
+on_hold(struct endpoint *from, bool on)
+{
+    const struct bridge *bridge = from->bridge;
+    enum side side = side_of(from);
+    struct endpoint *to = other(bridge, side);
+
+    if (!bridge->gone[1 - side] && to->ops->hold != NULL)
+        to->ops->hold(to, on);
 }
 
 static void
@@ -286,14 +300,15 @@ on_drained(struct endpoint *from)
 /* ---- deadlines ---- */
 
 /* Bytes on their way to who takes them slowly: nothing passes here meanwhile, but nobody is
- * idle. */
+ * idle. What a session keeps until it is acknowledged is not on its way. */
 static bool
 something_waits(const struct bridge *bridge)
 {
     unsigned i;
 
     for (i = 0; i < 2; i++)
-        if (!bridge->gone[i] && bridge->ends[i]->ops->pending(bridge->ends[i]) > 0)
+        if (!bridge->gone[i] && bridge->ends[i]->ops->taken == NULL &&
+            bridge->ends[i]->ops->pending(bridge->ends[i]) > 0)
             return true;
     return false;
 }
@@ -391,6 +406,7 @@ bridge_start(const struct bridge_options *options)
         .deliver = on_deliver,
         .room = on_room,
         .waiting = on_waiting,
+        .hold = on_hold,
         .drained = on_drained,
         .ended = on_ended,
         .gone = on_gone,

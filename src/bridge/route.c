@@ -121,10 +121,13 @@ is_for_session(const struct exchange *exchange, const struct conf_route *route)
 {
     char value[HTTP1_TARGET_MAX + 1];
     const struct http1_request *request = exchange_request(exchange);
+    unsigned count;
 
-    return route->resume_window > 0 &&
-           (ws_offers(request, SESSION_SUBPROTOCOL) ||
-            http1_query_get(request->query, "session", value, sizeof value) != 0);
+    if (route->resume_window == 0)
+        return false;
+    (void)http1_header(request, "Culvert-Session", &count);
+    return count > 0 || ws_offers(request, SESSION_SUBPROTOCOL) ||
+           http1_query_get(request->query, "session", value, sizeof value) != 0;
 }
 
 static void

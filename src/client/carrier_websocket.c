@@ -389,6 +389,7 @@ static void
 decode(struct ws_carrier *ws, uint8_t *data, size_t len)
 {
     bool pinged = liveness_heard(&ws->liveness, loop_now(ws->loop));
+    struct session *session = ws->carrier.session;
     struct ws_chunk chunk;
 
     while (len > 0 && !is_over(ws)) {
@@ -396,6 +397,8 @@ decode(struct ws_carrier *ws, uint8_t *data, size_t len)
 
         data += used;
         len -= used;
+        if (len > 0)
+            session_hold(session, true);
         if (chunk.len > 0 || chunk.stop == WS_STOP_MESSAGE)
             payload(ws, &chunk);
         if (!is_over(ws) && chunk.stop == WS_STOP_ERROR)
@@ -403,6 +406,7 @@ decode(struct ws_carrier *ws, uint8_t *data, size_t len)
         else if (!is_over(ws) && chunk.stop == WS_STOP_CONTROL)
             control(ws, &chunk);
     }
+    session_hold(session, false);
     if (is_over(ws))
         return;
     if (ws->decoder.in_message)

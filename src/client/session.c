@@ -85,13 +85,11 @@ end(struct session *session, enum ender by, uint16_t code, const char *reason, e
 {
     struct endpoint *endpoint = &session->endpoint;
     struct ending ending = {by, code, reason};
-    struct sessions_end how_it_was = {
-        .consumed = session->intake.consumed,
-        .last = session->replay.last,
-        .code = code,
-        .gone = code == 1006,
-    };
+    struct sessions_end how_it_was = {.code = code, .gone = code == 1006};
 
+    session_hold(session, false); /* what the target has taken is what is remembered */
+    how_it_was.consumed = session->intake.consumed;
+    how_it_was.last = session->replay.last;
     if (session->state == SESSION_STATE_CLOSING && by == ENDER_CLIENT && code != 1006)
         how_it_was.code = session->code; /* what was told is what is remembered */
     release(session, &how_it_was, how, reason);
@@ -221,6 +219,8 @@ cut_at(const struct session *session, size_t len)
         return len;
     if (route->messages == CONF_MESSAGES_BASE64)
         max = max / 4 * 3;
+    if (route->messages == CONF_MESSAGES_TEXT)
+        max -= sizeof session->messages.cut; /* what was cut before goes in front */
     return len < max ? len : max;
 }
 

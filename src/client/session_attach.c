@@ -155,7 +155,7 @@ session_attach(struct session *session, struct carrier *carrier,
         session->bare = false;
     if (attach->has_ack)
         session_acknowledge(session, attach->ack);
-    if (session->attached)
+    if (session->attached && (session->parked || session->messages.transport != carrier->transport))
         metrics_add(&session->messages.metrics->sessions.resumed, 1);
     session->attached = true;
     carrier->session = session;

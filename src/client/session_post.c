@@ -149,6 +149,7 @@ static void
 on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
 {
     struct session_post *post = container_of(owner, struct session_post, owner);
+    struct session *session = post->request.session;
     size_t used, frame_len;
     uint8_t *frame;
 
@@ -157,6 +158,8 @@ on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
         return;
     }
     post->left -= len;
+    if (session != NULL)
+        session_hold(session, true);
     while (len > 0 && post->exchange != NULL && !post->gap && post->request.session != NULL) {
         switch (session_body_take(&post->body, data, len, &used, &frame, &frame_len)) {
         case SESSION_BODY_FRAME:
@@ -175,6 +178,8 @@ on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
         data += used;
         len -= used;
     }
+    if (session != NULL)
+        session_hold(session, false);
 }
 
 static void

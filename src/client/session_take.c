@@ -100,6 +100,21 @@ take_message(struct session *session, const struct session_frame *frame, const c
     return SESSION_TAKEN;
 }
 
+void
+session_hold(struct session *session, bool on)
+{
+    struct endpoint *endpoint = &session->endpoint;
+
+    if (session->holds == on)
+        return;
+    session->holds = on;
+    endpoint->events->hold(endpoint, on);
+    if (on || session->state == SESSION_STATE_OVER)
+        return;
+    intake_taken(&session->intake, endpoint->events->waiting(endpoint));
+    session_note_consumed(session);
+}
+
 static enum session_verdict
 take_ack(struct session *session, uint64_t seq, const char **why)
 {

@@ -209,7 +209,7 @@ stream_write(struct stream *stream, const void *data, size_t len)
     assert(stream->fin == FIN_NONE && !stream->closed);
     if (stream->write_over)
         return -1;
-    while (len > 0 && stream_waiting(stream) == 0) {
+    while (len > 0 && stream_waiting(stream) == 0 && !stream->held) {
         ssize_t n = send_some(stream, at, len);
 
         if (n < 0)
@@ -230,8 +230,21 @@ stream_write(struct stream *stream, const void *data, size_t len)
     }
     if (was_empty)
         stream_note_progress(stream);
-    stream_watch(stream);
+    if (!stream->held)
+        stream_watch(stream);
     return 0;
+}
+
+void
+stream_hold(struct stream *stream, bool on)
+{
+    if (stream->held == on)
+        return;
+    stream->held = on;
+    if (on || stream_waiting(stream) == 0)
+        return;
+    (void)flush(stream);
+    stream_watch(stream);
 }
 
 size_t

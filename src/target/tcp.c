@@ -269,6 +269,26 @@ op_send(struct endpoint *endpoint, uint8_t *data, size_t len, unsigned flags)
         tell_due(tcp);
 }
 
+static bool
+op_is_lost(const struct endpoint *endpoint)
+{
+    const struct tcp *tcp = from_endpoint(endpoint);
+
+    return tcp->over || stream_is_broken(tcp->stream);
+}
+
+static void
+op_hold(struct endpoint *endpoint, bool on)
+{
+    struct tcp *tcp = from_endpoint(endpoint);
+
+    if (tcp->over)
+        return;
+    stream_hold(tcp->stream, on);
+    if (!on)
+        go_on(tcp);
+}
+
 static size_t
 op_pending(const struct endpoint *endpoint)
 {
@@ -346,6 +366,8 @@ tcp_open(struct loop *loop, struct stream *stream, const struct conf_route *rout
         .pending = op_pending,
         .resume = op_resume,
         .finish = op_finish,
+        .is_lost = op_is_lost,
+        .hold = op_hold,
         .close = op_close,
         .look = op_look,
     };
