@@ -24,6 +24,11 @@
 
 struct intake_marks;
 
+enum {
+    INTAKE_OVERHEAD = 32, /* what a message counts beside its bytes */
+    INTAKE_PARTS = 16,    /* of the window, with a mark each */
+};
+
 struct intake {
     uint64_t received;
     uint64_t consumed;
@@ -32,6 +37,7 @@ struct intake {
     uint64_t received_cost; /* of all so far: their bytes, and 32 each */
     uint64_t consumed_cost;
     uint64_t told_cost;
+    uint64_t marked_cost;       /* at the last mark, or when all was consumed */
     uint64_t sent;              /* bytes of all so far, as they go to the target */
     struct intake_marks *marks; /* NULL: none */
 };
@@ -48,11 +54,21 @@ void intake_deinit(struct intake *intake);
 /* What a message of len bytes with this number is. */
 enum intake_verdict intake_judge(const struct intake *intake, uint64_t seq, size_t len);
 
-/* The next one was handed on: len bytes as it came, sent bytes as it goes to the target; so many bytes
- * wait for the target now, this one's included. */
-void intake_receive(struct intake *intake, size_t len, size_t sent, size_t waiting);
+/* Remembers where the last one ends. */
+void intake_mark(struct intake *intake);
 
-/* So many wait now; SIZE_MAX: the target takes no more. */
+/* The next one was handed on: len bytes as it came, sent bytes as it goes to the target. */
+static inline void
+intake_add(struct intake *intake, size_t len, size_t sent)
+{
+    intake->received++;
+    intake->received_cost += len + INTAKE_OVERHEAD;
+    intake->sent += sent;
+    if (intake->received_cost - intake->marked_cost >= intake->window / INTAKE_PARTS)
+        intake_mark(intake);
+}
+
+/* So many bytes wait for the target now, of all that was handed on; SIZE_MAX: it takes no more. */
 void intake_taken(struct intake *intake, size_t waiting);
 
 static inline bool

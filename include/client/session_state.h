@@ -29,6 +29,7 @@ struct session {
     bool attached;   /* somebody has been */
     bool told_close; /* on some carrier */
     bool holds;      /* session_hold() */
+    bool nobody;     /* the target takes nothing any more, as of the last look */
     bool told_ended; /* the bridge knows that nothing more comes from the client */
     bool draining;   /* drained_later is under way */
     bool full;       /* the window was, and half of it is not free yet: the target is not read */

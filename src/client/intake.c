@@ -5,9 +5,7 @@
 #include <string.h>
 
 enum {
-    OVERHEAD = 32,  /* what a message counts beside its bytes */
-    PARTS = 16,     /* of the window, with a mark each */
-    MARKS_MAX = 32, /* PARTS, and some for messages larger than a part */
+    MARKS_MAX = 32, /* INTAKE_PARTS, and some for messages larger than a part */
 };
 
 /* The end of a message, as numbers of three kinds. */
@@ -38,7 +36,8 @@ intake_judge(const struct intake *intake, uint64_t seq, size_t len)
         return INTAKE_REPEATED;
     if (seq > intake->received + 1)
         return INTAKE_GAP;
-    return waiting > 0 && waiting + len + OVERHEAD > intake->window ? INTAKE_OVERRUN : INTAKE_NEXT;
+    return waiting > 0 && waiting + len + INTAKE_OVERHEAD > intake->window ? INTAKE_OVERRUN
+                                                                           : INTAKE_NEXT;
 }
 
 static void
@@ -49,14 +48,12 @@ consume(struct intake *intake, const struct mark *mark)
 }
 
 /* Without memory, or without a place, the client is told a little later. */
-static void
-add_mark(struct intake *intake)
+void
+intake_mark(struct intake *intake)
 {
     struct intake_marks *marks = intake->marks;
-    uint64_t last = marks != NULL ? marks->marks[marks->n - 1].cost : intake->consumed_cost;
 
-    if (intake->received_cost - last < intake->window / PARTS)
-        return;
+    intake->marked_cost = intake->received_cost;
     if (marks == NULL)
         marks = intake->marks = calloc(1, sizeof *marks);
     if (marks == NULL || marks->n == MARKS_MAX)
@@ -74,6 +71,7 @@ intake_taken(struct intake *intake, size_t waiting)
         return;
     if (waiting == 0) {
         consume(intake, &(struct mark){intake->received, intake->received_cost, 0});
+        intake->marked_cost = intake->received_cost;
         intake_deinit(intake);
         return;
     }
@@ -85,15 +83,4 @@ intake_taken(struct intake *intake, size_t waiting)
     memmove(marks->marks, marks->marks + n, marks->n * sizeof *marks->marks);
     if (marks->n == 0)
         intake_deinit(intake);
-}
-
-void
-intake_receive(struct intake *intake, size_t len, size_t sent, size_t waiting)
-{
-    intake->received++;
-    intake->received_cost += len + OVERHEAD;
-    intake->sent += sent;
-    if (waiting > 0)
-        add_mark(intake);
-    intake_taken(intake, waiting);
 }

@@ -65,6 +65,16 @@ deliver(struct session *session, const struct session_frame *frame, size_t *sent
     return fault->code == 0;
 }
 
+/* After messages: what of them has the target taken by now? */
+static void
+settle(struct session *session)
+{
+    struct endpoint *endpoint = &session->endpoint;
+
+    intake_taken(&session->intake, endpoint->events->waiting(endpoint));
+    session_note_consumed(session);
+}
+
 static enum session_verdict
 take_message(struct session *session, const struct session_frame *frame, const char **why)
 {
@@ -76,7 +86,9 @@ take_message(struct session *session, const struct session_frame *frame, const c
         return SESSION_TOO_LONG;
     if (frame->type == SESSION_TEXT && !utf8_valid(frame->data, frame->len))
         return SESSION_NO_TEXT;
-    if (endpoint->events->waiting(endpoint) == SIZE_MAX)
+    if (!session->holds)
+        session->nobody = endpoint->events->waiting(endpoint) == SIZE_MAX;
+    if (session->nobody)
         return SESSION_TAKEN; /* nobody is left to take it, and it is not acknowledged */
     switch (intake_judge(&session->intake, frame->seq, frame->len)) {
     case INTAKE_REPEATED:
@@ -95,8 +107,9 @@ take_message(struct session *session, const struct session_frame *frame, const c
     }
     if (session->state == SESSION_STATE_OVER) /* by what an answer of the target's was */
         return SESSION_ENDED;
-    intake_receive(&session->intake, frame->len, sent, endpoint->events->waiting(endpoint));
-    session_note_consumed(session);
+    intake_add(&session->intake, frame->len, sent);
+    if (!session->holds)
+        settle(session);
     return SESSION_TAKEN;
 }
 
@@ -109,10 +122,10 @@ session_hold(struct session *session, bool on)
         return;
     session->holds = on;
     endpoint->events->hold(endpoint, on);
-    if (on || session->state == SESSION_STATE_OVER)
-        return;
-    intake_taken(&session->intake, endpoint->events->waiting(endpoint));
-    session_note_consumed(session);
+    if (on)
+        session->nobody = endpoint->events->waiting(endpoint) == SIZE_MAX;
+    else if (session->state != SESSION_STATE_OVER)
+        settle(session);
 }
 
 static enum session_verdict

@@ -87,6 +87,13 @@ the_ring_turns_and_grows(void **state)
 /* ---- intake ---- */
 
 static void
+intake_receive(struct intake *intake, size_t len, size_t sent, size_t waiting)
+{
+    intake_add(intake, len, sent);
+    intake_taken(intake, waiting);
+}
+
+static void
 numbers_are_judged(void **state)
 {
     struct intake intake = {.window = 1000};
