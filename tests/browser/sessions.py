@@ -43,6 +43,14 @@ class Page:
         """ms until it was back."""
         return self.chromium.evaluate(code=f"say({json.dumps(name)}, {json.dumps(word)})")
 
+    def pour(self, length, seed, name="one"):
+        """Begins to send so many bytes, and to compare what comes back."""
+        self.chromium.evaluate(code=f"pour({json.dumps(name)}, {length}, {seed})")
+
+    def offline(self, is_offline):
+        """What the browser is told, and tells the page; not what the network does."""
+        self.chromium.evaluate(code=f"dispatchEvent(new Event('{'offline' if is_offline else 'online'}'))")
+
     def wait(self, condition, name="one"):
         """Until it holds; `seen` and `socket` in it are those of that name. What was seen then."""
         key = json.dumps(name)
