@@ -23,12 +23,12 @@ def need(module):
 class Chromium:
     """Any command of driver.mjs is a method: page.goto(url=…), page.evaluate(code=…)."""
 
-    def __init__(self, profile):
+    def __init__(self, profile, *arguments):
         need("playwright-core")
         self.errors_path = f"{profile}.log"
         self.errors = open(self.errors_path, "w")
         self.process = spawn(
-            ["node", os.path.join(HERE, "driver.mjs"), str(profile)],
+            ["node", os.path.join(HERE, "driver.mjs"), str(profile), *arguments],
             cwd=HERE,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Chromium on a leash: commands come as lines of JSON on standard input, answers go to standard
-// output. node driver.mjs PROFILE_DIRECTORY
+// output. node driver.mjs PROFILE_DIRECTORY [ARGUMENT_OF_CHROMIUM…]
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -16,6 +16,7 @@ const context = await chromium.launchPersistentContext(process.argv[2], {
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    ...process.argv.slice(3),
   ],
 });
 const page = context.pages()[0] ?? (await context.newPage());
@@ -32,6 +33,7 @@ const commands = {
   clickOn: ({ selector }) => page.click(selector),
   fill: ({ selector, text }) => page.fill(selector, text),
   select: ({ selector, value }) => page.selectOption(selector, value),
+  offline: ({ is }) => context.setOffline(is),
   text: ({ selector }) => page.innerText(selector),
   screenshot: ({ path }) => page.screenshot({ path }).then(() => null),
   // The colour of a pixel of the page as it is seen, from a screenshot.

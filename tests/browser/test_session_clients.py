@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs that others have written for WebSocket, unmodified, on a session whose carriers are cut all the time."""
+
+import os
+
+import pytest
+from chromium import need
+from harness.peers import free_port
+from harness.services import program, running
+from relay import Relay
+from sessions import PAGES, SERVER
+from test_vnc import BLUE, RED, desktop  # noqa: F401
+
+TRANSPORTS = ["websocket", "sse", "longpoll"]
+EVERY = 1.0  # seconds between cuts
+
+
+# ---- noVNC ----
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_novnc_keeps_its_picture(culvert, chromium, desktop, transport):  # noqa: F811
+    c = culvert(f"""{SERVER}
+        [route /vnc]
+        target = tcp://localhost:{desktop}
+        [route /novnc/]
+        target = files:{need('@novnc/novnc')}
+        {PAGES}""")
+    with Relay(c) as relay:
+        assert chromium.goto(url=relay.url(f"/session_vnc.html?transport={transport}")) == 200
+        chromium.wait_for("window.state === 'connected'", "noVNC to connect")
+        chromium.wait_pixel(200, 150, RED)
+        with relay.cutting(EVERY):
+            chromium.wait_for("losses >= 2", "the carrier to be lost")
+            chromium.click(x=500, y=400)
+            chromium.press(key="y")
+            chromium.press(key="x")
+            chromium.wait_pixel(200, 150, BLUE)
+            chromium.wait_for("losses >= 3", "the carrier to be lost again")
+        # All of the picture is there, not only what changed last.
+        for x, y in ((20, 20), (600, 20), (20, 440), (400, 300)):
+            chromium.wait_pixel(x, y, BLUE)
+        assert chromium.evaluate(code="[state, socket.readyState]") == ["connected", 1]
+        chromium.evaluate(code="rfb.disconnect()")
+        chromium.wait_for("window.state === 'ended'", "noVNC to leave")
+
+
+# ---- xterm.js with its attach addon ----
+
+COUNTED = 20000
+RATE = 60_000  # bytes per second: the output takes longer than a carrier lives
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """The port of a shell on a terminal of its own."""
+    port = free_port()
+    environment = {**os.environ, "PS1": "ready> ", "HOME": str(tmp_path)}
+    arguments = [program("socat"), f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
+                 "EXEC:sh -i,pty,setsid,ctty,stderr"]
+    with running(arguments, port, tmp_path / "socat.log", env=environment):
+        yield port
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_xterm_shows_each_line_of_the_output_once(culvert, chromium, shell, transport):
+    c = culvert(f"""{SERVER}
+        [route /tty]
+        target = tcp://127.0.0.1:{shell}
+        [route /xterm/]
+        target = files:{need('@xterm/xterm')}
+        [route /attach/]
+        target = files:{need('@xterm/addon-attach')}
+        {PAGES}""")
+    with Relay(c) as relay:
+        assert chromium.goto(url=relay.url(f"/session_terminal.html?transport={transport}")) == 200
+        chromium.wait_for("window.lines && lines().includes('ready>')", "the shell")
+        relay.rate, command = RATE, f"seq 1 {COUNTED}; echo done"
+        with relay.cutting(EVERY):
+            chromium.type(text=f"{command}\n")
+            chromium.wait_for("lines().filter((line) => line !== '').slice(-2).join() === 'done,ready>'", "the end")
+        lines = chromium.evaluate(code="lines()")
+        assert chromium.evaluate(code="losses") >= 2 and not chromium.evaluate(code="window.closed")
+    assert [line for line in lines if line] == [f"ready> {command}", *map(str, range(1, COUNTED + 1)), "done", "ready>"]
