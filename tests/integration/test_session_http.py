@@ -84,7 +84,7 @@ def test_a_target_that_fails_is_502(culvert):
         assert c.http().ask("POST", "/x").status == 502
 
 
-def test_a_session_that_nobody_takes_up_ends_after_ten_seconds(culvert, peer):
+def test_s13_a_session_that_nobody_takes_up_ends_after_ten_seconds(culvert, peer):
     target = peer(Target)
     c = culvert(to(target))
     watch = Stopwatch()
@@ -212,7 +212,7 @@ def test_an_empty_body_is_answered_with_what_is_consumed(culvert, peer):
         assert answer.status == 200 and answer.frames == [ack(1)]
 
 
-def test_a_repeated_post_changes_nothing(culvert, peer):
+def test_s13_a_repeated_post_changes_nothing(culvert, peer):
     target = peer(Recorder)
     session = open_post(culvert(to(target)))
     content = [session.message(word) for word in (b"one", b"two")]
@@ -294,7 +294,7 @@ def test_messages_are_taken_before_the_body_has_ended(culvert, peer):
 
 
 @pytest.mark.parametrize("encoding", ["length", "chunked"])
-def test_a_body_that_is_too_long_is_413_while_it_is_read(culvert, encoding):
+def test_s13_a_body_that_is_too_long_is_413_while_it_is_read(culvert, encoding):
     """Over window + 64 KiB, of frames that have no other fault."""
     session = open_post(culvert(f"{ECHO}buffer = 16k\nmessage_max = 16k\n"))
     wire = session.connect()

@@ -156,7 +156,7 @@ def test_a_session_of_another_route_is_410(culvert):
 # ---- taking over ----
 
 
-def test_of_two_polls_the_older_is_told_that_it_is_detached(joined):
+def test_s13_of_two_polls_the_older_is_told_that_it_is_detached(joined):
     session, far = joined()
     older = begin_poll(session, ack=0, n=1)
     newer = begin_poll(session, ack=0, n=2)

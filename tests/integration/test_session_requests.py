@@ -77,7 +77,7 @@ def test_a_number_that_is_none_is_400(culvert, key, value):
 
 
 @pytest.mark.parametrize("one", ["", " ", "a b", "é", "a/b", "a" * 300, "../x", "a.b", "\x01"])
-def test_what_cannot_be_an_id_finds_nothing(culvert, one):
+def test_s14_what_cannot_be_an_id_finds_nothing(culvert, one):
     session = open_post(culvert(ECHO))
     for status in every_request(session, {"session": one}):
         assert status in (400, 410)

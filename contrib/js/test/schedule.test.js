@@ -86,7 +86,7 @@ function attempts(random, { spread, resume, back }) {
 
 for (const back of [500, 1000, 3000, 6000, 20000])
   for (const spread of [2000, 5000])
-    test(`10,000 clients, server away for ${back} ms, spread ${spread} ms: at most twice the even rate`, () => {
+    test(`S20: 10,000 clients, server away for ${back} ms, spread ${spread} ms: at most twice the even rate`, () => {
       const random = seeded(back + spread);
       const histogram = new Map();
       for (let i = 0; i < CLIENTS; i++) {
