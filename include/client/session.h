@@ -164,19 +164,21 @@ void session_fail(struct session *session, uint16_t code, const char *reason);
 enum {
     /* POSTs of a session at a time. A client has one; but those of connections that it has given up may still
      * look alive, and may come late. */
-    SESSION_REQUESTS_MAX = 4,
+    SESSION_REQUESTS_MAX = 16,
 };
 
 /* Embedded in a POST that is under way: the client has not gone meanwhile. */
 struct session_request {
     struct list link;
-    /* It is the oldest of too many: to be answered, without the session. */
+    /* Of too many it has been silent the longest: to be answered, without the session. */
     void (*replaced)(struct session_request *request);
     struct session *session; /* NULL: it has ended; how: */
     struct sessions_end end;
 };
 
 void session_enter(struct session *session, struct session_request *request);
+/* Something has come of it. */
+void session_go_on(struct session_request *request);
 /* Also after the session's end. */
 void session_leave(struct session_request *request);
 

@@ -44,7 +44,7 @@ struct session {
     struct gather parts; /* of a message to the client that is put in parts */
     struct sessions *sessions;
     struct sessions_member member;
-    struct list requests; /* POSTs that are under way, the oldest first */
+    struct list requests; /* POSTs that are under way, those that were silent the longest first */
     unsigned n_requests;
     struct loop_deferred drained_later;
     uint64_t attach_n; /* the highest so far */

@@ -196,18 +196,27 @@ forget(struct session *session, struct session_request *request)
 void
 session_enter(struct session *session, struct session_request *request)
 {
-    struct session_request *oldest =
+    struct session_request *silent =
         container_of(session->requests.next, struct session_request, link);
 
     request->session = session;
     session->bare = false;
     if (session->n_requests == SESSION_REQUESTS_MAX) {
-        forget(session, oldest);
-        oldest->replaced(oldest);
+        forget(session, silent);
+        silent->replaced(silent);
     }
     list_add(&session->requests, &request->link);
     session->n_requests++;
     session_look_whether_parked(session);
+}
+
+void
+session_go_on(struct session_request *request)
+{
+    if (request->session == NULL)
+        return;
+    list_remove(&request->link);
+    list_add(&request->session->requests, &request->link);
 }
 
 void

@@ -158,6 +158,7 @@ on_body(struct exchange_owner *owner, uint8_t *data, size_t len)
         return;
     }
     post->left -= len;
+    session_go_on(&post->request);
     if (session != NULL)
         session_hold(session, true);
     while (len > 0 && post->exchange != NULL && !post->gap && post->request.session != NULL) {
