@@ -17,3 +17,17 @@ def chromium(tmp_path, culvert):  # noqa: F811
     """A page of a fresh Chromium, which is closed before culvert is stopped."""
     with Chromium(tmp_path / "chromium") as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("browser") / "chromium") as page:
+        yield page
+
+
+@pytest.fixture
+def tab(browser, culvert):  # noqa: F811
+    """A fresh tab, closed before culvert is stopped, of a Chromium that the tests of a file share: it starts slowly."""
+    browser.renew()
+    yield browser
+    browser.renew()

@@ -19,10 +19,16 @@ const context = await chromium.launchPersistentContext(process.argv[2], {
     ...process.argv.slice(3),
   ],
 });
-const page = context.pages()[0] ?? (await context.newPage());
-page.setDefaultTimeout(30000);
-page.on("pageerror", (error) => console.error("page:", error.message));
-page.on("console", (message) => console.error("console:", message.text()));
+context.setDefaultTimeout(30000);
+let page = context.pages()[0] ?? (await context.newPage());
+listen(page);
+context.on("page", listen);
+
+function listen(page) {
+  page.on("pageerror", (error) => console.error("page:", error.message));
+  page.on("console", (message) => console.error("console:", message.text()));
+}
+
 
 const commands = {
   goto: ({ url }) => page.goto(url).then((answer) => answer?.status()),
@@ -33,7 +39,12 @@ const commands = {
   clickOn: ({ selector }) => page.click(selector),
   fill: ({ selector, text }) => page.fill(selector, text),
   select: ({ selector, value }) => page.selectOption(selector, value),
-  offline: ({ is }) => context.setOffline(is),
+  // Another tab instead of this one.
+  renew: async () => {
+    const old = page;
+    page = await context.newPage();
+    await old.close();
+  },
   text: ({ selector }) => page.innerText(selector),
   screenshot: ({ path }) => page.screenshot({ path }).then(() => null),
   // The colour of a pixel of the page as it is seen, from a screenshot.

@@ -8,7 +8,7 @@ from sessions import ECHO, PAGES, SERVER, Page
 
 TRANSPORTS = ["websocket", "sse", "longpoll"]
 MANY = 20_000_000  # bytes there, and as many back
-FEWER = 6_000_000
+FEWER = 4_000_000
 RATE = 2_000_000  # bytes per second down, until the network is gone: so that it is in the middle
 AWAY = 10  # seconds
 LIVELY = f"{SERVER}[route /echo]\ntarget = echo:\nheartbeat = 1s\npoll_wait = 1s\n{PAGES}"
@@ -37,9 +37,9 @@ def arrived(page):
     return True
 
 
-def test_what_was_under_way_when_the_network_went_arrives_whole(culvert, chromium):
+def test_what_was_under_way_when_the_network_went_arrives_whole(culvert, tab):
     with Relay(culvert(ECHO), rate=RATE) as relay:
-        page = Page(chromium, relay.url())
+        page = Page(tab, relay.url())
         begin(page, MANY)
         relay.swallow()
         page.offline(True)
@@ -51,10 +51,10 @@ def test_what_was_under_way_when_the_network_went_arrives_whole(culvert, chromiu
         assert arrived(page)
 
 
-def test_a_silence_that_nobody_tells_of_is_noticed(culvert, chromium):
+def test_a_silence_that_nobody_tells_of_is_noticed(culvert, tab):
     """By the heartbeat's absence; the connections that there were stay dead, the browser's idle ones too."""
     with Relay(culvert(LIVELY), rate=RATE, tells=False) as relay:
-        page = Page(chromium, relay.url())
+        page = Page(tab, relay.url())
         begin(page, FEWER, {"heartbeatTimeout": 1000})
         relay.swallow()
         assert in_the_middle(page, FEWER)

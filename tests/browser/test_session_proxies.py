@@ -25,8 +25,8 @@ def test_a_forward_proxy_without_connect_leaves_sse(culvert, tmp_path):
     c = culvert(ECHO)
     with squid(tmp_path, NO_TUNNEL) as port:
         way = (f"--proxy-server=http://127.0.0.1:{port}", "--proxy-bypass-list=<-loopback>")
-        with Chromium(tmp_path / "chromium", *way) as chromium:
-            page = Page(chromium, c.url(scheme="http"))
+        with Chromium(tmp_path / "chromium", *way) as other:
+            page = Page(other, c.url(scheme="http"))
             page.open()
             page.wait_settled("sse")
             assert page.say("through squid") < SETTLED
@@ -68,17 +68,17 @@ def nginx(tmp_path):
 
 @pytest.mark.parametrize("how", ["proxy_http_version 1.0;", "proxy_http_version 1.1;",
                                  "proxy_http_version 1.1; proxy_ignore_headers X-Accel-Buffering;"])
-def test_nginx_lets_streams_through(culvert, chromium, nginx, how):
+def test_nginx_lets_streams_through(culvert, tab, nginx, how):
     """It buffers nothing that asks it not to; and of what is chunked it holds no chunk back."""
-    page = Page(chromium, nginx(culvert(ECHO), how))
+    page = Page(tab, nginx(culvert(ECHO), how))
     page.open()
     page.wait_settled("sse")
     assert page.say("through nginx") < SETTLED
 
 
-def test_behind_a_proxy_that_holds_streams_back_it_polls(culvert, chromium, nginx):
+def test_behind_a_proxy_that_holds_streams_back_it_polls(culvert, tab, nginx):
     """A stream without a length or chunks: nginx waits for whole buffers, or for its end."""
-    page = Page(chromium, nginx(culvert(ECHO), "proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering;"))
+    page = Page(tab, nginx(culvert(ECHO), "proxy_http_version 1.0; proxy_ignore_headers X-Accel-Buffering;"))
     page.open()
     slow = page.wait_settled("longpoll")["transports"][0][1]
     assert page.say("through nginx, in whole answers") < SETTLED
@@ -132,10 +132,10 @@ def haproxy(tmp_path):
         one.close()
 
 
-def test_a_proxy_that_ends_what_is_idle_ends_no_session(culvert, chromium, haproxy):
+def test_a_proxy_that_ends_what_is_idle_ends_no_session(culvert, tab, haproxy):
     """Each socket learns to ask for signs of life more often than the proxy's timeout, if it has the time."""
     ways = haproxy(culvert(ROUTES), "10s", "3s")
-    page = Page(chromium, ways["10s"])
+    page = Page(tab, ways["10s"])
     for kind in TRANSPORTS:
         page.open(f"usual {kind}", "usual", transports=[kind])
         page.open(f"lively {kind}", ways["3s"] + "lively", transports=[kind])
