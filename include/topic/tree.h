@@ -31,10 +31,7 @@
 #include <stddef.h>
 
 #include "base/list.h"
-
-enum {
-    TOPIC_LEVELS = 128, /* of a name or filter; bounds the nodes of one and the work of a match */
-};
+#include "topic/levels.h"
 
 struct topic_node;
 struct topic_tree;
@@ -56,9 +53,6 @@ struct topic_tree_counts {
 typedef void (*topic_subscription_cb)(struct topic_subscription *subscription, void *arg);
 /* Returns whether to go on. */
 typedef bool (*topic_retained_cb)(void *value, void *arg);
-
-/* Whether a name or filter has few enough levels. */
-bool topic_levels_ok(const char *text, size_t len);
 
 /* NULL without memory or random bytes. */
 struct topic_tree *topic_tree_new(void) __attribute__((warn_unused_result));
@@ -105,9 +99,9 @@ int topic_tree_retain(struct topic_tree *tree, const char *topic, size_t len, vo
 void *topic_tree_retained(const struct topic_tree *tree, const char *topic, size_t len);
 
 /*
- * Calls fn for each value whose topic the filter matches. The order is the same for every walk and every
- * filter: a topic stands before those below it, and topics under the same parent stand as their first
- * levels came.
+ * Calls fn for each value whose topic the filter matches. The order is the same for every walk and
+ * filter: a topic before those below it; and levels under the same parent in the order in which they came
+ * to be.
  */
 void topic_tree_retained_each(struct topic_tree *tree, const char *filter, size_t len,
                               topic_retained_cb fn, void *arg);
