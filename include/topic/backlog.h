@@ -22,7 +22,7 @@ struct hub;
 struct topic_message;
 
 enum {
-    BACKLOG_FILTERS = 64, /* of one subscription */
+    BACKLOG_FILTERS = 256, /* of one subscription */
 };
 
 struct backlog {

@@ -33,7 +33,7 @@ int buses_open(struct buses *buses, struct conf *conf) __attribute__((warn_unuse
 /* What clients may subscribe to is what conf says, now that every worker has its hubs. */
 void buses_follow(struct buses *buses, const struct conf *conf);
 
-/* Ends their threads; loops must still be there. */
+/* Ends their threads; loops must still be there. NULL is fine. */
 void buses_close(struct buses *buses);
 /* When no hub is left. NULL is fine. */
 void buses_free(struct buses *buses);
@@ -47,7 +47,7 @@ struct hubs {
 
 void hubs_init(struct hubs *hubs, struct loop *loop);
 /* Makes those that are missing. Returns -1, logged, if one could not be made. */
-int hubs_update(struct hubs *hubs, struct buses *buses) __attribute__((warn_unused_result));
+int hubs_update(struct hubs *hubs, struct buses *buses);
 /* The hub on the bus of that name; NULL: there is none. */
 struct hub *hubs_find(struct hubs *hubs, const char *name);
 void hubs_deinit(struct hubs *hubs);

@@ -167,6 +167,8 @@ buses_close(struct buses *buses)
 {
     struct list *at;
 
+    if (buses == NULL)
+        return;
     for (at = buses->members.next; at != &buses->members; at = at->next) {
         struct entry *entry = container_of(at, struct entry, link);
 
