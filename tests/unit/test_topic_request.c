@@ -243,7 +243,7 @@ test_bounds(void **state)
         why = read_text(&request, repeated(text, begin, word, bounds[i].most + 1, end));
         assert_string_equal(why, bounds[i].why);
     }
-    assert_null(read_text(&request, "{\"x\":[[[[[[[1]]]]]]],\"y\":\"[[[[[[[[\\\"[[[[{,\","
+    assert_null(read_text(&request, "{\"x\":[[[[[[[1]]]]]]],\"y\":\"[[[[[[[[\\\"[[[[[[[[[{,\","
                                     "\"unsubscribe\":[\"a\"]}"));
     topic_request_clear(&request);
 }
