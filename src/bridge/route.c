@@ -349,6 +349,10 @@ serve(const struct route_context *context, struct exchange *exchange,
             files_serve(exchange, route->target.path, path_below(route, path));
         return;
     }
+    if (route->target.kind == CONF_TARGET_TOPICS) {
+        exchange_error(exchange, 501, ROUTE_NO_CACHE, "topic routes are not served yet");
+        return;
+    }
     if (is_for_web(route, exchange)) {
         if (passes_query(exchange, ""))
             files_serve(exchange, route->web, path_below(route, path));
