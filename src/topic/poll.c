@@ -148,11 +148,12 @@ static void
 add_reset(struct answer *answer, struct poll *poll)
 {
     char json[64];
+    size_t len = topic_envelope_reset(json);
 
     if (!poll->backlog->reset)
         return;
     poll->backlog->reset = false;
-    add_element(answer, json, topic_envelope_reset(json));
+    add_element(answer, json, len);
 }
 
 static void
@@ -160,9 +161,12 @@ add_states(struct answer *answer, const struct poll *poll)
 {
     char json[64];
 
-    for (unsigned up = 0; up < 2; up++)
+    for (unsigned up = 0; up < 2; up++) {
+        size_t len = topic_envelope_bus(json, up == 1);
+
         if (poll->was_told[up])
-            add_element(answer, json, topic_envelope_bus(json, up == 1));
+            add_element(answer, json, len);
+    }
 }
 
 static void
