@@ -60,6 +60,7 @@ struct subscriber {
     struct timer timer;
     double told; /* when it was last sent anything */
     uint64_t in, out;
+    uint32_t n_levels; /* of all filters together */
     uint16_t n_filters;
     uint8_t n_backlogs;
     uint8_t form, form_retained; /* enum topic_form */

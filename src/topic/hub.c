@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "topic/levels.h"
 #include "topic/message.h"
 
 struct hub {
@@ -196,9 +197,18 @@ is_to_be_kept(const struct hub *hub, const struct topic_message *message)
                                                       message->topic_len) != NULL);
 }
 
+/* Others may publish to a broker what no client of ours can subscribe to. */
+static bool
+is_ours(const struct topic_message *message)
+{
+    return topic_levels_ok(topic_message_topic(message), message->topic_len);
+}
+
 static void
 publish(struct hub *hub, struct topic_message *message)
 {
+    if (!is_ours(message))
+        return;
     if (is_to_be_kept(hub, message))
         retain(hub, message);
     history_add(&hub->history, message);
@@ -208,11 +218,15 @@ publish(struct hub *hub, struct topic_message *message)
 static void
 take_retained(struct hub *hub, struct topic_message *message)
 {
-    const struct topic_message *held =
-        topic_tree_retained(hub->tree, topic_message_topic(message), message->topic_len);
-    bool same = held != NULL && held->payload_len == message->payload_len &&
-                memcmp(topic_message_payload(held), topic_message_payload(message),
-                       message->payload_len) == 0;
+    const struct topic_message *held;
+    bool same;
+
+    if (!is_ours(message))
+        return;
+    held = topic_tree_retained(hub->tree, topic_message_topic(message), message->topic_len);
+    same = held != NULL && held->payload_len == message->payload_len &&
+           memcmp(topic_message_payload(held), topic_message_payload(message),
+                  message->payload_len) == 0;
 
     retain(hub, message);
     if (same)

@@ -9,6 +9,7 @@
 #include "client/http.h"
 #include "conf/conf.h"
 #include "net/linger.h"
+#include "topic/levels.h"
 #include "topic/subscriber_state.h"
 
 static struct subscriber *
@@ -222,6 +223,7 @@ add_filter(struct subscriber *subscriber, const struct span *text)
     filter->next = subscriber->filters;
     subscriber->filters = filter;
     subscriber->n_filters++;
+    subscriber->n_levels += topic_levels_count(text->at, text->len);
     return 0;
 }
 
@@ -291,9 +293,14 @@ subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, 
                      const char *since)
 {
     struct backlog *backlog;
+    unsigned levels = 0;
 
     if (subscriber->n_filters + n > SUBSCRIBER_FILTERS_MAX)
         return "too many filters";
+    for (unsigned i = 0; i < n; i++)
+        levels += topic_levels_count(filters[i].at, filters[i].len);
+    if (subscriber->n_filters > 0 && subscriber->n_levels + levels > TOPIC_LEVELS_CLIENT)
+        return "too many levels in all filters together";
     if (subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX)
         return "too many subscriptions that have not begun yet";
     backlog = make_backlog(subscriber, filters, n, since);
@@ -332,6 +339,7 @@ subscriber_unsubscribe(struct subscriber *subscriber, const struct span *filters
         hub_unsubscribe(&filter->filter);
         free(filter);
         subscriber->n_filters--;
+        subscriber->n_levels -= topic_levels_count(filters[i].at, filters[i].len);
     }
 }
 

@@ -90,6 +90,7 @@ on_published(struct publication *publication)
     list_remove(&publishing->link);
     if (subscriber != NULL) {
         publishing->talk->n_publishing--;
+        publication_count(publication, subscriber->metrics);
         if (why != NULL)
             tell_error(subscriber, publishing->ref, why);
         else
