@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # tsan.sh -- the tests that cross threads, in the ThreadSanitizer build: of the unit tests those of
-# the mailbox, the log and the limits, of the integration tests those marked tsan. Ends with "tsan: N
+# the mailbox, the log, the limits and buses, of the integration tests those marked tsan. Ends with "tsan: N
 # passed, M failed".
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1

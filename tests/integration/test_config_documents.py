@@ -27,7 +27,7 @@ KEYS = {
     "transports resume_window reconnect_spread poll_wait "
     "send_proxy tls_verify tls_ca "
     "subscribe publish payload retain queue_messages queue_bytes overflow",
-    "bus": "url history_messages history_bytes retained_max client_id username password_file "
+    "bus": "url history_messages history_bytes retained_max retained_bytes client_id username password_file "
     "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
     "session_expiry will_topic will_payload will_qos will_retain tls_verify tls_ca "
     "tls_certificate tls_private_key",
