@@ -176,6 +176,24 @@ http1_query_next(struct span *query, const char *key, char *out, size_t size)
 }
 
 bool
+http1_query_doubles(struct span query, const char *const *keys)
+{
+    struct span name, value;
+    unsigned seen = 0;
+
+    while (next_pair(&query, &name, &value)) {
+        for (unsigned i = 0; keys[i] != NULL; i++) {
+            if (!is_key(name, keys[i]))
+                continue;
+            if ((seen & 1U << i) != 0)
+                return true;
+            seen |= 1U << i;
+        }
+    }
+    return false;
+}
+
+bool
 http1_query_valid(struct span query)
 {
     char decoded[HTTP1_TARGET_MAX + 1];
