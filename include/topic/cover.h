@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * cover -- the fewest topic filters that stand for a list of them.
+ *
+ * A broker may send a message once for each subscription that it matches. What is subscribed to leaves out
+ * what another filter covers, and where copies cannot be told apart, filters that overlap are joined to one
+ * that covers both:
+ *
+ *      a/#  a/b  a/+      a/#
+ *      a/+  +/b           a/+  +/b, or joined  +/+
+ *
+ * Thread:    any; no state.
+ */
+#ifndef CULVERT_TOPIC_COVER_H
+#define CULVERT_TOPIC_COVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * filters: ended by NULL, valid. Returns such a list, in the order in which they are needed, or NULL
+ * without memory. With join no two of them overlap.
+ */
+char **cover_reduce(char *const *filters, bool join) __attribute__((warn_unused_result));
+
+/* Whether two filters of the list overlap. */
+bool cover_overlaps(char *const *filters);
+
+/* A list ended by NULL and its texts; NULL is fine. */
+void cover_free(char **filters);
+
+#endif
