@@ -21,10 +21,10 @@
  * filters: ended by NULL, valid. Returns such a list, in the order in which they are needed, or NULL
  * without memory. With join no two of them overlap.
  */
-char **cover_reduce(char *const *filters, bool join) __attribute__((warn_unused_result));
+char **cover_reduce(const char *const *filters, bool join) __attribute__((warn_unused_result));
 
 /* Whether two filters of the list overlap. */
-bool cover_overlaps(char *const *filters);
+bool cover_overlaps(const char *const *filters);
 
 /* A list ended by NULL and its texts; NULL is fine. */
 void cover_free(char **filters);

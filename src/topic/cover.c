@@ -101,7 +101,7 @@ add(char **list, int n, char *filter, bool join)
 }
 
 char **
-cover_reduce(char *const *filters, bool join)
+cover_reduce(const char *const *filters, bool join)
 {
     size_t length = 0;
     char **list;
@@ -124,7 +124,7 @@ cover_reduce(char *const *filters, bool join)
 }
 
 bool
-cover_overlaps(char *const *filters)
+cover_overlaps(const char *const *filters)
 {
     for (size_t i = 0; filters[i] != NULL; i++)
         for (size_t j = 0; j < i; j++)
