@@ -8,7 +8,8 @@
  *
  * Reconnecting is the owner's: Paho's own way tells nothing of the session, and drops what was under way
  * when the broker has forgotten it. Paho's handle lives through reconnects, as it keeps the session's state:
- * with the session kept, it goes on with publications under way by itself.
+ * with the session kept, it goes on with publications under way by itself. But a publication that it could not
+ * write spoils it (bus_mqtt_reply.h): then a new one takes its place, and the old one is left behind.
  *
  * Thread:    the bus's. Calls may wait while Paho looks up a name, which it does with its lock held.
  * Lifetime:  bus_mqtt_link_new() to bus_mqtt_link_free().
@@ -71,6 +72,9 @@ int bus_mqtt_link_connect(struct bus_mqtt_link *link, bool clean);
 /* Says goodbye: the will is not published. forget: the broker need not keep the session (MQTT 5).
  * Returns -1 if there is no connection to end. */
 int bus_mqtt_link_disconnect(struct bus_mqtt_link *link, bool forget);
+
+/* Whether bus_mqtt_link_renew() has to come before the next connect. */
+bool bus_mqtt_link_is_spoiled(const struct bus_mqtt_link *link);
 
 /* Begins again with a handle that knows of no session: what askers wait for is given up, without a word to
  * them. In a callback of a timer only. Returns -1, logged. */

@@ -98,18 +98,27 @@ wait_to_connect(struct bus_mqtt *bus)
     bus->told_down = true;
 }
 
+/* A new handle knows of no packet under way. At QoS 2 broker and client have to agree on them: so the session
+ * is a new one too. */
+static void
+renew(struct bus_mqtt *bus)
+{
+    bus->clean |= bus->renew || bus->options->qos == 2;
+    bus->renew = false;
+    bus_mqtt_out_restart(bus->out);
+    (void)bus_mqtt_link_renew(bus->link); /* else the connect tries it again */
+}
+
 static void
 connect_now(struct bus_mqtt *bus)
 {
-    if (bus->renew) {
-        bus->clean = true;
-        bus->renew = bus_mqtt_link_renew(bus->link) != 0;
-        bus_mqtt_out_restart(bus->out);
+    if (bus->renew || bus_mqtt_link_is_spoiled(bus->link)) {
+        renew(bus);
         /* What was delivered meanwhile may have been the end of it all. */
         if (bus->phase == CLOSING)
             return;
     }
-    if (bus->renew || bus_mqtt_link_connect(bus->link, bus->clean) != 0) {
+    if (bus_mqtt_link_connect(bus->link, bus->clean) != 0) {
         wait_to_connect(bus);
         return;
     }

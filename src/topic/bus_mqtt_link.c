@@ -18,6 +18,9 @@ enum {
     WHY = 160, /* bytes of a reason in the log */
     BUFFERED =
         65535, /* publications that Paho takes before it drops the oldest, connected or not */
+    /* 3.1.1 has no way to say it; Mosquitto ends a connection with more under way than its default of
+     * max_inflight_messages. */
+    RECEIVE_MAXIMUM_3_1_1 = 20,
 };
 
 /* What a callback of Paho's tells of the connection, once for each attempt: it needs no memory then. */
@@ -27,14 +30,20 @@ struct news {
     bool under_way; /* atomic; Paho may repeat itself */
 };
 
+/* A handle, and what its callbacks have to know. */
+struct port {
+    struct bus_mqtt_link *link; /* atomic; NULL: the handle was left behind */
+    MQTTAsync handle;
+    struct bus_mqtt_replies replies;
+};
+
 struct bus_mqtt_link {
     struct loop *loop;
     struct log *log;
     const char *who;
     const struct bus_mqtt_options *options;
     struct bus_mqtt_link_owner *owner;
-    MQTTAsync handle; /* NULL: could not be made */
-    struct bus_mqtt_replies replies;
+    struct port *port; /* NULL: none could be made */
     struct bus_mqtt_inbox inbox;
     struct news connected, failed, lost, closed;
     struct bus_mqtt_welcome welcome;
@@ -46,6 +55,13 @@ struct bus_mqtt_link {
 };
 
 /* ---- on Paho's threads ---- */
+
+/* Returns NULL if the handle was left behind. */
+static struct bus_mqtt_link *
+from_port(void *context)
+{
+    return __atomic_load_n(&((struct port *)context)->link, __ATOMIC_ACQUIRE);
+}
 
 static void
 tell(struct bus_mqtt_link *link, struct news *news)
@@ -59,6 +75,8 @@ note_failure(struct bus_mqtt_link *link, int code, const char *message)
 {
     const char *text = message != NULL ? message : "";
 
+    if (link == NULL)
+        return;
     if (code > 0 && link->options->v5)
         text = MQTTReasonCode_toString((enum MQTTReasonCodes)code);
     if (code > 0)
@@ -74,14 +92,14 @@ note_failure(struct bus_mqtt_link *link, int code, const char *message)
 static void
 on_connect_failure(void *context, MQTTAsync_failureData *data)
 {
-    note_failure(context, data != NULL ? data->code : MQTTASYNC_FAILURE,
+    note_failure(from_port(context), data != NULL ? data->code : MQTTASYNC_FAILURE,
                  data != NULL ? data->message : NULL);
 }
 
 static void
 on_connect_failure5(void *context, MQTTAsync_failureData5 *data)
 {
-    note_failure(context, data != NULL ? data->code : MQTTASYNC_FAILURE,
+    note_failure(from_port(context), data != NULL ? data->code : MQTTASYNC_FAILURE,
                  data != NULL ? data->message : NULL);
 }
 
@@ -97,11 +115,13 @@ property(MQTTProperties *properties, enum MQTTPropertyCodes code, uint32_t absen
 static void
 on_connect(void *context, MQTTAsync_successData *data)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
 
+    if (link == NULL)
+        return;
     link->welcome = (struct bus_mqtt_welcome){
         .session_present = data->alt.connect.sessionPresent != 0,
-        .receive_maximum = UINT16_MAX,
+        .receive_maximum = RECEIVE_MAXIMUM_3_1_1,
         .packet_max = SIZE_MAX,
     };
     tell(link, &link->connected);
@@ -110,9 +130,11 @@ on_connect(void *context, MQTTAsync_successData *data)
 static void
 on_connect5(void *context, MQTTAsync_successData5 *data)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
     MQTTProperties *properties = &data->properties;
 
+    if (link == NULL)
+        return;
     link->welcome = (struct bus_mqtt_welcome){
         .session_present = data->alt.connect.sessionPresent != 0,
         .has_ids = property(properties, MQTTPROPERTY_CODE_SUBSCRIPTION_IDENTIFIERS_AVAILABLE, 1),
@@ -125,8 +147,10 @@ on_connect5(void *context, MQTTAsync_successData5 *data)
 static void
 on_lost(void *context, char *cause)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
 
+    if (link == NULL)
+        return;
     if (cause != NULL)
         snprintf(link->lost_why, WHY, "%s", cause);
     tell(link, &link->lost);
@@ -136,10 +160,12 @@ on_lost(void *context, char *cause)
 static void
 on_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes code)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
     const char *text = MQTTReasonCode_toString(code);
 
     (void)properties;
+    if (link == NULL)
+        return;
     snprintf(link->lost_why, WHY, "the broker ends it, code %d %s", (int)code,
              text != NULL ? text : "");
 }
@@ -147,10 +173,11 @@ on_disconnected(void *context, MQTTProperties *properties, enum MQTTReasonCodes 
 static void
 on_closed(void *context, MQTTAsync_successData *data)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
 
     (void)data;
-    tell(link, &link->closed);
+    if (link != NULL)
+        tell(link, &link->closed);
 }
 
 static void
@@ -163,31 +190,25 @@ on_closed5(void *context, MQTTAsync_successData5 *data)
 static int
 on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
 
-    bus_mqtt_inbox_take(&link->inbox, topic, (size_t)topic_len, message);
+    if (link != NULL)
+        bus_mqtt_inbox_take(&link->inbox, topic, (size_t)topic_len, message);
     MQTTAsync_freeMessage(&message);
     MQTTAsync_free(topic);
     return 1;
-}
-
-static void
-on_delivered(void *context, MQTTAsync_token token)
-{
-    struct bus_mqtt_link *link = context;
-
-    bus_mqtt_replies_delivered(&link->replies, token);
 }
 
 /* Lines of OpenSSL's error queue, the last one first cause. */
 static int
 on_tls_error(const char *text, size_t len, void *context)
 {
-    struct bus_mqtt_link *link = context;
+    struct bus_mqtt_link *link = from_port(context);
 
     while (len > 0 && text[len - 1] == '\n')
         len--;
-    snprintf(link->tls_why, WHY, "%.*s", (int)len, text);
+    if (link != NULL)
+        snprintf(link->tls_why, WHY, "%.*s", (int)len, text);
     return 1;
 }
 
@@ -261,36 +282,63 @@ static int
 make_handle(struct bus_mqtt_link *link)
 {
     MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer;
-    int rc;
+    struct port *port = calloc(1, sizeof *port);
+    int rc = MQTTASYNC_FAILURE;
 
     options.MQTTVersion = link->options->v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
     options.maxBufferedMessages = BUFFERED;
-    rc = MQTTAsync_createWithOptions(&link->handle, link->options->uri, link->options->client_id,
-                                     MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
+    if (port != NULL)
+        rc =
+            MQTTAsync_createWithOptions(&port->handle, link->options->uri, link->options->client_id,
+                                        MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
     if (rc != MQTTASYNC_SUCCESS) {
-        link->handle = NULL;
         log_error(link->log, link->who, "cannot make an MQTT client for %s: %s", link->options->url,
                   MQTTAsync_strerror(rc));
+        free(port);
         return -1;
     }
-    MQTTAsync_setCallbacks(link->handle, link, on_lost, on_message,
-                           link->options->qos > 0 ? on_delivered : NULL);
+    port->link = link;
+    bus_mqtt_replies_init(&port->replies, link->loop);
+    MQTTAsync_setCallbacks(port->handle, port, on_lost, on_message, NULL);
     if (link->options->v5)
-        MQTTAsync_setDisconnected(link->handle, link, on_disconnected);
+        MQTTAsync_setDisconnected(port->handle, port, on_disconnected);
+    link->port = port;
     return 0;
+}
+
+/* Its memory stays until the process ends, that of what was under way included; the owner bounds that.
+ * Better than to free what may be somebody else's by now. */
+static void
+leave_handle(struct bus_mqtt_link *link)
+{
+    struct port *port = link->port;
+
+    log_info(link->log, link->who, "a publication could not be written: a new MQTT client is made");
+    __atomic_store_n(&port->link, NULL, __ATOMIC_RELEASE);
+    bus_mqtt_replies_leave(&port->replies);
+    /* It waits for Paho's lock: callbacks that began before have ended. */
+    MQTTAsync_setConnected(port->handle, NULL, NULL);
 }
 
 /* What its threads have posted is delivered here: afterwards nothing speaks of the old handle. */
 static void
 drop_handle(struct bus_mqtt_link *link)
 {
-    if (link->handle != NULL)
-        MQTTAsync_destroy(&link->handle);
-    link->handle = NULL;
+    struct port *port = link->port;
+    bool spoiled = port != NULL && bus_mqtt_replies_are_spoiled(&port->replies);
+
+    if (spoiled) {
+        leave_handle(link);
+    } else if (port != NULL) {
+        MQTTAsync_destroy(&port->handle);
+        bus_mqtt_replies_drop(&port->replies);
+    }
+    link->port = NULL;
     link->deaf = true;
-    bus_mqtt_replies_drop(&link->replies);
     loop_deliver(link->loop);
     link->deaf = false;
+    if (!spoiled)
+        free(port);
 }
 
 static void
@@ -320,7 +368,6 @@ bus_mqtt_link_new(struct loop *loop, struct log *log, const char *who,
     init_news(link, &link->failed, deliver_failed);
     init_news(link, &link->lost, deliver_lost);
     init_news(link, &link->closed, deliver_closed);
-    bus_mqtt_replies_init(&link->replies, loop);
     bus_mqtt_inbox_init(&link->inbox, loop);
     link->inbox.arrived = deliver_arrival;
     link->inbox.missed = deliver_missed;
@@ -336,8 +383,13 @@ bus_mqtt_link_free(struct bus_mqtt_link *link)
     if (link == NULL)
         return;
     drop_handle(link);
-    bus_mqtt_replies_deinit(&link->replies);
     free(link);
+}
+
+bool
+bus_mqtt_link_is_spoiled(const struct bus_mqtt_link *link)
+{
+    return link->port == NULL || bus_mqtt_replies_are_spoiled(&link->port->replies);
 }
 
 int
@@ -355,10 +407,10 @@ bus_mqtt_link_connect(struct bus_mqtt_link *link, bool clean)
     struct bus_mqtt_connect connect;
     int rc = MQTTASYNC_FAILURE;
 
-    if (link->handle == NULL && make_handle(link) != 0)
+    if (link->port == NULL && make_handle(link) != 0)
         return -1;
     bus_mqtt_connect_init(&connect, link->options, clean);
-    connect.options.context = link;
+    connect.options.context = link->port;
     if (link->options->v5) {
         connect.options.onSuccess5 = on_connect5;
         connect.options.onFailure5 = on_connect_failure5;
@@ -367,9 +419,9 @@ bus_mqtt_link_connect(struct bus_mqtt_link *link, bool clean)
         connect.options.onFailure = on_connect_failure;
     }
     connect.tls.ssl_error_cb = on_tls_error;
-    connect.tls.ssl_error_context = link;
+    connect.tls.ssl_error_context = link->port;
     link->failed_why[0] = link->lost_why[0] = link->tls_why[0] = '\0';
-    rc = MQTTAsync_connect(link->handle, &connect.options);
+    rc = MQTTAsync_connect(link->port->handle, &connect.options);
     bus_mqtt_connect_deinit(&connect);
     if (rc == MQTTASYNC_SUCCESS)
         return 0;
@@ -385,19 +437,19 @@ bus_mqtt_link_disconnect(struct bus_mqtt_link *link, bool forget)
                            .value.integer4 = 0};
     int rc;
 
-    if (link->handle == NULL)
+    if (link->port == NULL)
         return -1;
-    options.context = link;
+    options.context = link->port;
     if (link->options->v5) {
         options = (MQTTAsync_disconnectOptions)MQTTAsync_disconnectOptions_initializer5;
-        options.context = link;
+        options.context = link->port;
         options.onSuccess5 = on_closed5;
         if (forget)
             MQTTProperties_add(&options.properties, &expiry);
     } else {
         options.onSuccess = on_closed;
     }
-    rc = MQTTAsync_disconnect(link->handle, &options);
+    rc = MQTTAsync_disconnect(link->port->handle, &options);
     MQTTProperties_free(&options.properties);
     return rc == MQTTASYNC_SUCCESS ? 0 : -1;
 }
@@ -405,12 +457,10 @@ bus_mqtt_link_disconnect(struct bus_mqtt_link *link, bool forget)
 /* ---- asking ---- */
 
 static enum bus_mqtt_sent
-outcome(int rc, struct bus_mqtt_reply *reply, const MQTTAsync_responseOptions *options)
+outcome(int rc, struct bus_mqtt_reply *reply)
 {
-    if (rc == MQTTASYNC_SUCCESS) {
-        bus_mqtt_reply_sent(reply, options->token);
+    if (rc == MQTTASYNC_SUCCESS)
         return BUS_MQTT_SENT;
-    }
     bus_mqtt_reply_cancel(reply);
     return rc == MQTTASYNC_BAD_UTF8_STRING || rc == MQTTASYNC_BAD_QOS ||
                    rc == MQTTASYNC_NULL_PARAMETER
@@ -426,15 +476,15 @@ bus_mqtt_link_publish(struct bus_mqtt_link *link, struct bus_mqtt_asker *asker,
     struct bus_mqtt_reply *reply;
     int qos = (int)link->options->qos;
 
-    if (link->handle == NULL || message->payload_len > INT32_MAX)
-        return link->handle == NULL ? BUS_MQTT_NOT_NOW : BUS_MQTT_NEVER;
-    reply = bus_mqtt_reply_new(&link->replies, asker, qos > 0, link->options->v5, &options);
+    if (link->port == NULL || message->payload_len > INT32_MAX)
+        return link->port == NULL ? BUS_MQTT_NOT_NOW : BUS_MQTT_NEVER;
+    reply = bus_mqtt_reply_new(&link->port->replies, asker, qos > 0, link->options->v5, &options);
     if (reply == NULL)
         return BUS_MQTT_NOT_NOW;
-    return outcome(MQTTAsync_send(link->handle, topic_message_topic(message),
+    return outcome(MQTTAsync_send(link->port->handle, topic_message_topic(message),
                                   (int)message->payload_len, topic_message_payload(message), qos,
                                   message->retain, &options),
-                   reply, &options);
+                   reply);
 }
 
 enum bus_mqtt_sent
@@ -447,18 +497,19 @@ bus_mqtt_link_subscribe(struct bus_mqtt_link *link, struct bus_mqtt_asker *asker
     struct bus_mqtt_reply *reply;
     int rc;
 
-    if (link->handle == NULL)
+    if (link->port == NULL)
         return BUS_MQTT_NOT_NOW;
-    reply = bus_mqtt_reply_new(&link->replies, asker, false, link->options->v5, &options);
+    reply = bus_mqtt_reply_new(&link->port->replies, asker, false, link->options->v5, &options);
     if (reply == NULL)
         return BUS_MQTT_NOT_NOW;
     options.subscribeOptions.retainAsPublished = 1;
     options.subscribeOptions.retainHandling = subscribe->with_retained ? 0 : 2;
     if (subscribe->id != 0)
         MQTTProperties_add(&options.properties, &id);
-    rc = MQTTAsync_subscribe(link->handle, subscribe->filter, (int)link->options->qos, &options);
+    rc = MQTTAsync_subscribe(link->port->handle, subscribe->filter, (int)link->options->qos,
+                             &options);
     MQTTProperties_free(&options.properties);
-    return outcome(rc, reply, &options);
+    return outcome(rc, reply);
 }
 
 enum bus_mqtt_sent
@@ -468,12 +519,12 @@ bus_mqtt_link_unsubscribe(struct bus_mqtt_link *link, struct bus_mqtt_asker *ask
     MQTTAsync_responseOptions options;
     struct bus_mqtt_reply *reply;
 
-    if (link->handle == NULL)
+    if (link->port == NULL)
         return BUS_MQTT_NOT_NOW;
-    reply = bus_mqtt_reply_new(&link->replies, asker, false, link->options->v5, &options);
+    reply = bus_mqtt_reply_new(&link->port->replies, asker, false, link->options->v5, &options);
     if (reply == NULL)
         return BUS_MQTT_NOT_NOW;
-    return outcome(MQTTAsync_unsubscribe(link->handle, filter, &options), reply, &options);
+    return outcome(MQTTAsync_unsubscribe(link->port->handle, filter, &options), reply);
 }
 
 const char *

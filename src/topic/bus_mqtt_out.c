@@ -15,9 +15,10 @@
 #include "topic/message.h"
 
 enum {
-    WINDOW = 256,         /* handed to Paho, which searches its lists from end to end */
-    PACKET_OVERHEAD = 16, /* of a PUBLISH: header, lengths, packet identifier, no properties */
-    LOSSES_MAX = 3,       /* connections that one too late may have been on when they were lost */
+    WINDOW = 256,           /* handed to Paho, which searches its lists from end to end */
+    WINDOW_BYTES = 1 << 20, /* of them, unless it is but one */
+    PACKET_OVERHEAD = 16,   /* of a PUBLISH: header, lengths, packet identifier, no properties */
+    LOSSES_MAX = 3,         /* connections that one too late may have been on when they were lost */
 };
 
 /* Deadlines are looked at so often at most, as each look is at all of them. */
@@ -29,6 +30,7 @@ struct entry {
     struct list link;                    /* in waiting or handed */
     struct bus_publication *publication; /* NULL: it was too late */
     struct bus_mqtt_asker asker;
+    size_t bytes;
     unsigned losses;
 };
 
@@ -39,6 +41,7 @@ struct bus_mqtt_out {
     struct list waiting;
     struct list handed; /* in the order of handing */
     unsigned n_handed;
+    size_t handed_bytes;
     unsigned window;
     size_t packet_max;
     struct timer deadline; /* the soonest, or a little later */
@@ -153,6 +156,7 @@ answered(struct bus_mqtt_asker *asker, enum bus_mqtt_answer answer, int code)
 
     (void)code;
     out->n_handed--;
+    out->handed_bytes -= entry->bytes;
     /* At QoS 0 no broker refuses anything; Paho leaves the code of a failure undefined there. */
     drop(entry, answer == BUS_MQTT_ANSWER_TAKEN                              ? BUS_TAKEN
                 : answer == BUS_MQTT_ANSWER_REFUSED && out->options->qos > 0 ? BUS_REFUSED
@@ -168,7 +172,7 @@ hand(struct bus_mqtt_out *out, struct entry *entry)
     enum bus_mqtt_sent sent;
 
     /* The broker would end the connection, and so each time it is sent again. */
-    if (topic->topic_len + topic->payload_len + PACKET_OVERHEAD > out->packet_max) {
+    if (entry->bytes > out->packet_max) {
         drop(entry, BUS_REFUSED);
         return true;
     }
@@ -182,15 +186,21 @@ hand(struct bus_mqtt_out *out, struct entry *entry)
     list_remove(&entry->link);
     list_add(&out->handed, &entry->link);
     out->n_handed++;
+    out->handed_bytes += entry->bytes;
     return true;
 }
 
 static void
 pump(struct bus_mqtt_out *out)
 {
-    while (out->going && out->n_handed < out->window && !list_empty(&out->waiting))
-        if (!hand(out, container_of(out->waiting.next, struct entry, link)))
+    while (out->going && out->n_handed < out->window && !list_empty(&out->waiting)) {
+        struct entry *entry = container_of(out->waiting.next, struct entry, link);
+
+        if (out->n_handed > 0 && out->handed_bytes + entry->bytes > WINDOW_BYTES)
             return;
+        if (!hand(out, entry))
+            return;
+    }
 }
 
 /* ---- publishing ---- */
@@ -225,6 +235,8 @@ bus_mqtt_out_publish(struct bus_mqtt_out *out, struct bus_publication *publicati
     }
     entry->out = out;
     entry->publication = publication;
+    entry->bytes =
+        publication->topic->topic_len + publication->topic->payload_len + PACKET_OVERHEAD;
     entry->asker.answered = answered;
     list_init(&entry->link);
     entry->message.deliver = deliver_entry;
@@ -253,6 +265,7 @@ bus_mqtt_out_stop(struct bus_mqtt_out *out)
     drop_all(&out->handed, BUS_UNKNOWN);
     drop_all(&out->waiting, BUS_UNKNOWN);
     out->n_handed = 0;
+    out->handed_bytes = 0;
 }
 
 void
@@ -269,6 +282,7 @@ bus_mqtt_out_restart(struct bus_mqtt_out *out)
             drop(entry, BUS_UNKNOWN);
     }
     out->n_handed = 0;
+    out->handed_bytes = 0;
 }
 
 bool
@@ -312,6 +326,7 @@ bus_mqtt_out_close(struct bus_mqtt_out *out)
     drop_all(&out->handed, BUS_UNKNOWN);
     drop_all(&out->waiting, BUS_UNKNOWN);
     out->n_handed = 0;
+    out->handed_bytes = 0;
     timer_set(&out->deadline, 0);
 }
 

@@ -3,40 +3,32 @@
 
 #include <stdlib.h>
 
+enum {
+    REFUSED_FROM = 0x80, /* reason codes (MQTT 5.0 section 2.4), and that of a SUBACK of 3.1.1 */
+};
+
 struct bus_mqtt_reply {
     struct loop_message message;
-    struct list link; /* in asked, or in orphans */
+    struct list link; /* in asked */
     struct bus_mqtt_replies *replies;
     struct bus_mqtt_asker *asker; /* NULL: nobody wants it */
     bool kept;
-    bool orphan;
     bool posted; /* atomic */
     enum bus_mqtt_answer answer;
     int code;
-    MQTTAsync_token token;
-};
-
-/* A token that was delivered, when there are orphans. */
-struct delivery {
-    struct loop_message message;
-    struct bus_mqtt_replies *replies;
-    MQTTAsync_token token;
 };
 
 void
 bus_mqtt_replies_init(struct bus_mqtt_replies *replies, struct loop *loop)
 {
     replies->loop = loop;
-    replies->n_orphans = 0;
+    replies->spoiled = replies->left = false;
     list_init(&replies->asked);
-    list_init(&replies->orphans);
 }
 
 static void
 free_reply(struct bus_mqtt_reply *reply)
 {
-    if (reply->orphan)
-        __atomic_sub_fetch(&reply->replies->n_orphans, 1, __ATOMIC_RELAXED);
     list_remove(&reply->link);
     free(reply);
 }
@@ -49,93 +41,63 @@ release_asker(struct bus_mqtt_reply *reply)
     reply->asker = NULL;
 }
 
+static void
+release_askers(struct bus_mqtt_replies *replies)
+{
+    for (struct list *at = replies->asked.next; at != &replies->asked; at = at->next)
+        release_asker(container_of(at, struct bus_mqtt_reply, link));
+}
+
 void
 bus_mqtt_replies_drop(struct bus_mqtt_replies *replies)
 {
     struct list *next;
 
+    release_askers(replies);
     for (struct list *at = replies->asked.next; at != &replies->asked; at = next) {
         struct bus_mqtt_reply *reply = container_of(at, struct bus_mqtt_reply, link);
 
         next = at->next;
-        release_asker(reply);
         /* One that is on its way is freed when it comes. */
         if (!__atomic_load_n(&reply->posted, __ATOMIC_ACQUIRE))
             free_reply(reply);
     }
-    while (!list_empty(&replies->orphans)) {
-        struct bus_mqtt_reply *reply =
-            container_of(replies->orphans.next, struct bus_mqtt_reply, link);
-
-        release_asker(reply);
-        free_reply(reply);
-    }
 }
 
 void
-bus_mqtt_replies_deinit(struct bus_mqtt_replies *replies)
+bus_mqtt_replies_leave(struct bus_mqtt_replies *replies)
 {
-    bus_mqtt_replies_drop(replies);
+    __atomic_store_n(&replies->left, true, __ATOMIC_RELEASE);
+    release_askers(replies);
 }
 
-/* ---- on the bus's thread ---- */
-
-static void
-finish(struct bus_mqtt_reply *reply, enum bus_mqtt_answer answer)
+bool
+bus_mqtt_replies_are_spoiled(const struct bus_mqtt_replies *replies)
 {
-    struct bus_mqtt_asker *asker = reply->asker;
-    int code = reply->code;
+    return __atomic_load_n(&replies->spoiled, __ATOMIC_ACQUIRE);
+}
 
-    release_asker(reply);
-    free_reply(reply);
-    if (asker != NULL)
-        asker->answered(asker, answer, code);
+void
+bus_mqtt_asker_forget(struct bus_mqtt_asker *asker)
+{
+    if (asker->reply != NULL)
+        release_asker(asker->reply);
 }
 
 static void
 on_reply(struct loop_message *message)
 {
     struct bus_mqtt_reply *reply = container_of(message, struct bus_mqtt_reply, message);
+    struct bus_mqtt_asker *asker = reply->asker;
+    enum bus_mqtt_answer answer = reply->answer;
+    int code = reply->code;
 
-    if (reply->answer != BUS_MQTT_ANSWER_LOST || !reply->kept || reply->asker == NULL) {
-        finish(reply, reply->answer);
-        return;
-    }
-    reply->orphan = true;
-    list_remove(&reply->link);
-    list_add(&reply->replies->orphans, &reply->link);
-    __atomic_add_fetch(&reply->replies->n_orphans, 1, __ATOMIC_RELAXED);
-}
-
-static void
-on_delivery(struct loop_message *message)
-{
-    struct delivery *delivery = container_of(message, struct delivery, message);
-    struct list *orphans = &delivery->replies->orphans;
-    struct bus_mqtt_reply *found = NULL;
-
-    for (struct list *at = orphans->next; at != orphans && found == NULL; at = at->next) {
-        struct bus_mqtt_reply *reply = container_of(at, struct bus_mqtt_reply, link);
-
-        if (reply->token == delivery->token)
-            found = reply;
-    }
-    free(delivery);
-    if (found != NULL)
-        finish(found, BUS_MQTT_ANSWER_TAKEN);
-}
-
-void
-bus_mqtt_asker_forget(struct bus_mqtt_asker *asker)
-{
-    struct bus_mqtt_reply *reply = asker->reply;
-
-    if (reply == NULL)
-        return;
+    if (answer == BUS_MQTT_ANSWER_LOST && reply->kept)
+        asker = NULL;
     release_asker(reply);
-    /* Of another one Paho may still tell. */
-    if (reply->orphan)
-        free_reply(reply);
+    free_reply(reply);
+    if (asker != NULL)
+        asker->answered(asker, answer, code);
 }
 
 /* ---- on Paho's threads ---- */
@@ -143,11 +105,18 @@ bus_mqtt_asker_forget(struct bus_mqtt_asker *asker)
 static void
 post(struct bus_mqtt_reply *reply, enum bus_mqtt_answer answer, int code)
 {
+    struct bus_mqtt_replies *replies = reply->replies;
+
+    if (__atomic_load_n(&replies->left, __ATOMIC_ACQUIRE))
+        return;
+    /* With its other failures Paho has first let go of the topic and the payload. */
+    if (reply->kept && answer == BUS_MQTT_ANSWER_LOST && code != MQTTASYNC_OPERATION_INCOMPLETE)
+        __atomic_store_n(&replies->spoiled, true, __ATOMIC_RELEASE);
     reply->answer = answer;
     reply->code = code;
     reply->message.deliver = on_reply;
     __atomic_store_n(&reply->posted, true, __ATOMIC_RELEASE);
-    loop_post(reply->replies->loop, &reply->message);
+    loop_post(replies->loop, &reply->message);
 }
 
 static void
@@ -157,13 +126,13 @@ on_success(void *context, MQTTAsync_successData *data)
     post(context, BUS_MQTT_ANSWER_TAKEN, 0);
 }
 
-/* A code of at least 0x80 is the broker's; Paho's own are negative. */
+/* Codes of Paho's own are negative. */
 static void
 on_failure(void *context, MQTTAsync_failureData *data)
 {
     int code = data != NULL ? data->code : MQTTASYNC_FAILURE;
 
-    post(context, code >= 0x80 ? BUS_MQTT_ANSWER_REFUSED : BUS_MQTT_ANSWER_LOST, code);
+    post(context, code >= REFUSED_FROM ? BUS_MQTT_ANSWER_REFUSED : BUS_MQTT_ANSWER_LOST, code);
 }
 
 /* Of an UNSUBSCRIBE this is called with whatever the broker has said. */
@@ -172,32 +141,19 @@ on_success5(void *context, MQTTAsync_successData5 *data)
 {
     int code = data != NULL ? (int)data->reasonCode : 0;
 
-    post(context, code >= 0x80 ? BUS_MQTT_ANSWER_REFUSED : BUS_MQTT_ANSWER_TAKEN, code);
+    post(context, code >= REFUSED_FROM ? BUS_MQTT_ANSWER_REFUSED : BUS_MQTT_ANSWER_TAKEN, code);
 }
 
+/* With a code of Paho's own the broker's may be undefined. */
 static void
 on_failure5(void *context, MQTTAsync_failureData5 *data)
 {
-    bool refused = data != NULL && (int)data->reasonCode >= 0x80;
-    int code = data == NULL ? MQTTASYNC_FAILURE : refused ? (int)data->reasonCode : data->code;
+    int code = data != NULL ? data->code : MQTTASYNC_FAILURE;
 
-    post(context, refused ? BUS_MQTT_ANSWER_REFUSED : BUS_MQTT_ANSWER_LOST, code);
-}
-
-void
-bus_mqtt_replies_delivered(struct bus_mqtt_replies *replies, MQTTAsync_token token)
-{
-    struct delivery *delivery;
-
-    if (__atomic_load_n(&replies->n_orphans, __ATOMIC_RELAXED) == 0)
-        return;
-    delivery = malloc(sizeof *delivery);
-    if (delivery == NULL)
-        return; /* its publisher hears that it is unknown */
-    delivery->replies = replies;
-    delivery->token = token;
-    delivery->message.deliver = on_delivery;
-    loop_post(replies->loop, &delivery->message);
+    if (code == 0 && (int)data->reasonCode >= REFUSED_FROM)
+        post(context, BUS_MQTT_ANSWER_REFUSED, (int)data->reasonCode);
+    else
+        post(context, BUS_MQTT_ANSWER_LOST, code);
 }
 
 struct bus_mqtt_reply *
@@ -223,12 +179,6 @@ bus_mqtt_reply_new(struct bus_mqtt_replies *replies, struct bus_mqtt_asker *aske
         options->onFailure = on_failure;
     }
     return reply;
-}
-
-void
-bus_mqtt_reply_sent(struct bus_mqtt_reply *reply, MQTTAsync_token token)
-{
-    reply->token = token;
 }
 
 void
