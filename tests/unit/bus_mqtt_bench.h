@@ -101,8 +101,8 @@ bench_new(const char *more, bool start)
     mosquitto_init(&bench->broker, more);
     if (start)
         mosquitto_start(&bench->broker);
-    bench->log = log_open(&(struct log_options){
-        .file = mosquitto_path(&bench->broker, "culvert"), .level = LOG_LEVEL_DEBUG});
+    bench->log = log_open(&(struct log_options){.file = mosquitto_path(&bench->broker, "culvert"),
+                                                .level = LOG_LEVEL_DEBUG});
     assert_non_null(bench->log);
     bench->loop = loop_new(bench->log, 1);
     assert_non_null(bench->loop);
@@ -262,8 +262,8 @@ node_count(struct node *node, enum sequence_kind kind, const char *text)
 
     pthread_mutex_lock(&node->bench->mutex);
     for (size_t i = 0; i < node->n; i++)
-        count += node->seen[i].kind == kind &&
-                 (text == NULL || strcmp(node->seen[i].text, text) == 0);
+        count +=
+            node->seen[i].kind == kind && (text == NULL || strcmp(node->seen[i].text, text) == 0);
     pthread_mutex_unlock(&node->bench->mutex);
     return count;
 }
@@ -297,7 +297,8 @@ node_await(struct node *node, enum sequence_kind kind, const char *text, size_t 
     while (node_count(node, kind, text) < count) {
         if (mosquitto_clock() > end) {
             node_print(node);
-            fail_msg("waited for %zu of kind %d, %s", count, (int)kind, text != NULL ? text : "any");
+            fail_msg("waited for %zu of kind %d, %s", count, (int)kind,
+                     text != NULL ? text : "any");
         }
         usleep(2000);
     }

@@ -154,7 +154,8 @@ mosquitto_init(struct mosquitto *broker, const char *more)
 static inline void
 mosquitto_deinit(struct mosquitto *broker)
 {
-    static const char *const files[] = {"conf", "log", "mosquitto.db", "acl", "passwords", "culvert"};
+    static const char *const files[] = {"conf", "log",       "mosquitto.db",
+                                        "acl",  "passwords", "culvert"};
 
     mosquitto_end(broker, SIGKILL);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
