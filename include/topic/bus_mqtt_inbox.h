@@ -29,6 +29,16 @@ struct bus_mqtt_arrival {
     uint32_t ids[];
 };
 
+static inline bool
+bus_mqtt_arrival_has(const struct bus_mqtt_arrival *arrival, uint32_t id)
+{
+    size_t i = 0;
+
+    while (i < arrival->n_ids && arrival->ids[i] != id)
+        i++;
+    return i < arrival->n_ids;
+}
+
 struct bus_mqtt_inbox {
     struct loop *loop;
     size_t bytes;  /* atomic: of what waits */

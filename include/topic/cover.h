@@ -26,6 +26,10 @@ char **cover_reduce(const char *const *filters, bool join) __attribute__((warn_u
 /* Whether two filters of the list overlap. */
 bool cover_overlaps(const char *const *filters);
 
+/* Whether a filter stands in the list, and whether one of them matches a topic. */
+bool cover_has(const char *const *filters, const char *filter);
+bool cover_matches(const char *const *filters, const char *topic, size_t topic_len);
+
 /* A list ended by NULL and its texts; NULL is fine. */
 void cover_free(char **filters);
 

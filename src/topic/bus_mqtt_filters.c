@@ -287,15 +287,6 @@ bus_mqtt_filters_lost(struct bus_mqtt_filters *filters)
 
 /* ---- which copy is taken ---- */
 
-static bool
-has_id(const struct bus_mqtt_arrival *arrival, uint32_t id)
-{
-    for (size_t i = 0; i < arrival->n_ids; i++)
-        if (arrival->ids[i] == id)
-            return true;
-    return false;
-}
-
 /* Whether the broker may have it. */
 static bool
 is_there(const struct subscription *subscription)
@@ -310,9 +301,9 @@ take_by_id(const struct bus_mqtt_filters *filters, const struct bus_mqtt_arrival
          at = at->next) {
         const struct subscription *subscription = from_link(at);
 
-        if (has_id(arrival, subscription->id + 1))
+        if (bus_mqtt_arrival_has(arrival, subscription->id + 1))
             return BUS_MQTT_TAKE;
-        if (has_id(arrival, subscription->id))
+        if (bus_mqtt_arrival_has(arrival, subscription->id))
             return arrival->message->retain ? BUS_MQTT_TAKE_RETAINED : BUS_MQTT_TAKE;
         if (filters->overlap && is_there(subscription) && matches(subscription, arrival->message))
             return BUS_MQTT_LEAVE; /* a copy comes with its identifier */
@@ -334,22 +325,14 @@ is_answer(struct bus_mqtt_filters *filters)
     return true;
 }
 
-static bool
-is_wanted(const struct bus_mqtt_filters *filters, const struct topic_message *message)
-{
-    for (char **filter = filters->wanted; filter != NULL && *filter != NULL; filter++)
-        if (topic_filter_matches(*filter, strlen(*filter), topic_message_topic(message),
-                                 message->topic_len))
-            return true;
-    return false;
-}
-
 enum bus_mqtt_take
 bus_mqtt_filters_take(struct bus_mqtt_filters *filters, const struct bus_mqtt_arrival *arrival)
 {
     if (filters->has_ids && arrival->n_ids > 0)
         return take_by_id(filters, arrival);
-    if (filters->joined && !is_wanted(filters, arrival->message))
+    if (filters->joined &&
+        !cover_matches((const char *const *)filters->wanted, topic_message_topic(arrival->message),
+                       arrival->message->topic_len))
         return BUS_MQTT_LEAVE;
     return arrival->message->retain && is_answer(filters) ? BUS_MQTT_TAKE_RETAINED : BUS_MQTT_TAKE;
 }
@@ -385,14 +368,6 @@ add(struct bus_mqtt_filters *filters, const char *filter)
     return 0;
 }
 
-static bool
-is_among(char **list, const char *filter)
-{
-    while (*list != NULL && strcmp(*list, filter) != 0)
-        list++;
-    return *list != NULL;
-}
-
 static void
 drop_what_went(struct bus_mqtt_filters *filters, char **list)
 {
@@ -402,7 +377,8 @@ drop_what_went(struct bus_mqtt_filters *filters, char **list)
         struct subscription *subscription = from_link(at);
 
         next = at->next;
-        if (is_among(list, subscription->filter) || subscription->state == LEAVING)
+        if (cover_has((const char *const *)list, subscription->filter) ||
+            subscription->state == LEAVING)
             continue;
         if (!is_there(subscription)) {
             drop(subscription);

@@ -133,6 +133,22 @@ cover_overlaps(const char *const *filters)
     return false;
 }
 
+bool
+cover_has(const char *const *filters, const char *filter)
+{
+    while (*filters != NULL && strcmp(*filters, filter) != 0)
+        filters++;
+    return *filters != NULL;
+}
+
+bool
+cover_matches(const char *const *filters, const char *topic, size_t topic_len)
+{
+    while (*filters != NULL && !topic_filter_matches(*filters, strlen(*filters), topic, topic_len))
+        filters++;
+    return *filters != NULL;
+}
+
 void
 cover_free(char **filters)
 {

@@ -25,7 +25,18 @@
 
 enum {
     BENCH_NODES = 4,
+    MANY = 1000,
     BENCH_OUTCOMES = BUS_FULL + 1,
+};
+
+static const enum conf_mqtt_version bench_versions[] = {CONF_MQTT_5, CONF_MQTT_3_1_1};
+
+static const struct {
+    enum conf_mqtt_version version;
+    unsigned qos;
+} bench_kinds[] = {
+    {CONF_MQTT_5, 1},     {CONF_MQTT_3_1_1, 2}, {CONF_MQTT_5, 2},
+    {CONF_MQTT_3_1_1, 1}, {CONF_MQTT_5, 0},
 };
 
 struct seen {
@@ -62,7 +73,6 @@ struct trial {
     struct bench *bench;
 };
 
-/* What it says as a string with the address of its owner. */
 static inline void
 node_items(struct sequence_owner *owner, const struct sequence_item *items, size_t n)
 {
@@ -302,6 +312,66 @@ node_await(struct node *node, enum sequence_kind kind, const char *text, size_t 
         }
         usleep(2000);
     }
+}
+
+static inline void
+node_publish_numbers(struct node *node, const char *topic, unsigned from, unsigned to)
+{
+    char text[16];
+
+    for (unsigned i = from; i < to; i++) {
+        snprintf(text, sizeof text, "%u", i);
+        node_publish(node, topic, text, false, 30);
+    }
+}
+
+/* How often each number came, and whether the last ones stand in order. */
+static inline void
+node_count_numbers(struct node *node, const char *topic, unsigned *counts, unsigned n)
+{
+    size_t len = strlen(topic);
+
+    memset(counts, 0, n * sizeof *counts);
+    pthread_mutex_lock(&node->bench->mutex);
+    for (size_t i = 0; i < node->n; i++) {
+        const struct seen *seen = &node->seen[i];
+
+        if (seen->kind != SEQUENCE_MESSAGE || strncmp(seen->text, topic, len) != 0)
+            continue;
+        assert_true((unsigned)atoi(seen->text + len + 1) < n);
+        counts[atoi(seen->text + len + 1)]++;
+    }
+    pthread_mutex_unlock(&node->bench->mutex);
+}
+
+static inline void
+node_check_in_order(struct node *node, const char *topic, unsigned n)
+{
+    size_t len = strlen(topic);
+    unsigned next = 0;
+
+    pthread_mutex_lock(&node->bench->mutex);
+    for (size_t i = 0; i < node->n; i++)
+        if (node->seen[i].kind == SEQUENCE_MESSAGE && strncmp(node->seen[i].text, topic, len) == 0)
+            assert_int_equal(atoi(node->seen[i].text + len + 1), next++);
+    pthread_mutex_unlock(&node->bench->mutex);
+    assert_int_equal(next, n);
+}
+
+/* The states that came, as letters: u, d, b. */
+static inline const char *
+node_states(struct node *node)
+{
+    static char text[64];
+    size_t n = 0;
+
+    pthread_mutex_lock(&node->bench->mutex);
+    for (size_t i = 0; i < node->n && n < sizeof text - 1; i++)
+        if (node->seen[i].kind >= SEQUENCE_BREAK)
+            text[n++] = "  bdu"[node->seen[i].kind];
+    pthread_mutex_unlock(&node->bench->mutex);
+    text[n] = '\0';
+    return text;
 }
 
 static inline unsigned

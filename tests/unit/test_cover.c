@@ -109,6 +109,20 @@ test_overlaps_are_seen(void **state)
     }
 }
 
+static void
+test_lists_are_searched(void **state)
+{
+    static const char *const list[] = {"a/+", "b", NULL}, *const none[] = {NULL};
+
+    (void)state;
+    assert_true(cover_has(list, "b"));
+    assert_false(cover_has(list, "a/b"));
+    assert_false(cover_has(none, "b"));
+    assert_true(cover_matches(list, "a/b", 3));
+    assert_false(cover_matches(list, "a/b", 1));
+    assert_false(cover_matches(none, "b", 1));
+}
+
 /* Of all lists of three filters over a small alphabet: all is covered that was asked for, nothing
  * covers another, and joined ones do not overlap. */
 static void
@@ -153,6 +167,7 @@ main(void)
         cmocka_unit_test(test_filters_that_overlap_are_joined_to_the_narrowest_that_covers_both),
         cmocka_unit_test(test_what_was_joined_joins_others_in_turn),
         cmocka_unit_test(test_overlaps_are_seen),
+        cmocka_unit_test(test_lists_are_searched),
         cmocka_unit_test(test_covers_of_all_small_lists_hold),
     };
 
