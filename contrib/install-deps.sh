@@ -14,14 +14,14 @@ top=$(dirname "$here")
 # One package per word; "a|b" is satisfied by either, and a is what gets installed.
 build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev libjansson-dev libpaho-mqtt-dev"
 demo="socat bc"
-test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
-    mosquitto redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
+test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets python3-paho-mqtt openssl curl ca-certificates chromium
+    redis-server mosquitto ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
     novnc nginx libnginx-mod-stream haproxy squid python3-yaml systemd openssh-client"
 bench="websockify valgrind libnginx-mod-nchan"
 
 # Services that packages above would start and enable.
-services="mosquitto redis-server haproxy nginx ngircd prometheus squid"
+services="redis-server mosquitto haproxy nginx ngircd prometheus squid"
 
 fail() {
     echo "install-deps: $*" >&2

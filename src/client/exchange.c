@@ -169,6 +169,12 @@ exchange_close_after(struct exchange *exchange)
     exchange->close_after = true;
 }
 
+void
+exchange_frame_by_end(struct exchange *exchange)
+{
+    exchange->to_the_end = true;
+}
+
 /* ---- answering ---- */
 
 static bool
@@ -186,7 +192,7 @@ framing_line(struct exchange *exchange, char *out, size_t size)
         return;
     if (exchange->length >= 0) {
         snprintf(out, size, "Content-Length: %" PRId64 "\r\n", exchange->length);
-    } else if (exchange->http10) {
+    } else if (exchange->http10 || exchange->to_the_end) {
         exchange->close_after = true;
     } else {
         exchange->chunked = true;
@@ -206,29 +212,47 @@ connection_line(const struct exchange *exchange)
     return exchange->http10 ? "Connection: keep-alive\r\n" : "";
 }
 
+/* Of this second, as each answer tells it: made once a second on each thread. */
+static const char *
+date_now(void)
+{
+    static __thread char text[64];
+    static __thread time_t of;
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (now == of)
+        return text;
+    of = now;
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    return text;
+}
+
 /* Returns the head's length; *head is the caller's to free. 0: no memory. */
 static size_t
 make_head(struct exchange *exchange, char **head, const char *type, const char *headers)
 {
     const char *lines = exchange->lines != NULL ? exchange->lines : "";
     size_t size = HEAD_MAX + strlen(type) + strlen(headers) + strlen(lines);
-    char framing[64];
-    char date[64];
-    time_t now = time(NULL);
-    struct tm tm;
-    int n;
+    char status[] = {' ',
+                     (char)('0' + exchange->status / 100),
+                     (char)('0' + exchange->status / 10 % 10),
+                     (char)('0' + exchange->status % 10),
+                     ' ',
+                     '\0'};
+    char framing[64], *at;
 
     *head = malloc(size);
     if (*head == NULL)
         return 0;
-    gmtime_r(&now, &tm);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     framing_line(exchange, framing, sizeof framing);
-    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s\r\n", exchange->status,
-                 http1_reason(exchange->status), date, type, headers, lines, framing,
-                 connection_line(exchange));
-    assert(n > 0 && (size_t)n < size);
-    return (size_t)n;
+    at = stpcpy(stpcpy(stpcpy(*head, "HTTP/1.1"), status), http1_reason(exchange->status));
+    at = stpcpy(stpcpy(stpcpy(at, "\r\nDate: "), date_now()), "\r\n");
+    at = stpcpy(stpcpy(stpcpy(at, type), headers), lines);
+    at = stpcpy(stpcpy(stpcpy(at, framing), connection_line(exchange)), "\r\n");
+    assert((size_t)(at - *head) < size);
+    return (size_t)(at - *head);
 }
 
 static void
@@ -448,7 +472,8 @@ exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exch
     stream_want_read(http->stream, false);
     stream_set_owner(http->stream, owner);
     http->stream = NULL;
-    exchange->status = 101;
+    if (exchange->status == 0)
+        exchange->status = 101;
     http_close_exchange(http);
     http_end(http);
 }

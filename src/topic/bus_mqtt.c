@@ -7,9 +7,9 @@
  *         ├── bus_mqtt_filters   subscriptions
  *         └── bus_mqtt_out       publications
  *
- *      WAITING ──→ CONNECTING ──→ SUBSCRIBING ──→ UP        CLOSING from each of them
- *         ↑  refused, late │   lost, late │   lost │
- *         └────────────────┴──────────────┴────────┘
+ *      IDLE ──→ WAITING ──→ CONNECTING ──→ SUBSCRIBING ──→ UP        CLOSING from each of them
+ *                 ↑  refused, late │   lost, late │   lost │
+ *                 └────────────────┴──────────────┴────────┘
  */
 #include <math.h>
 #include <stdio.h>
@@ -40,6 +40,7 @@ static const double grace = 5; /* Paho looks at its own timeout every three seco
 static const double goodbye_time = 1; /* for the broker to hear of it */
 
 enum phase {
+    IDLE, /* nothing is to be subscribed to yet */
     WAITING,
     CONNECTING,
     SUBSCRIBING, /* connected; not all subscriptions have their answer */
@@ -241,6 +242,13 @@ on_missed(struct bus_mqtt_link_owner *owner)
 
 /* ---- from main ---- */
 
+static void
+connect_soon(struct bus_mqtt *bus)
+{
+    bus->phase = WAITING;
+    timer_set(&bus->timer, loop_now(bus->loop));
+}
+
 struct new_filters {
     struct loop_message message;
     struct bus_mqtt *bus;
@@ -251,9 +259,13 @@ static void
 deliver_filters(struct loop_message *message)
 {
     struct new_filters *new_filters = container_of(message, struct new_filters, message);
+    struct bus_mqtt *bus = new_filters->bus;
 
-    bus_mqtt_filters_set(new_filters->bus->filters, new_filters->list);
+    bus_mqtt_filters_set(bus->filters, new_filters->list);
     free(new_filters);
+    /* Before the first ones nobody could take what an old session has kept. */
+    if (bus->phase == IDLE)
+        connect_soon(bus);
 }
 
 static int
@@ -265,7 +277,6 @@ op_set_filters(struct bus *base, const char *const *filters)
     if (new_filters != NULL)
         new_filters->list = cover_reduce(filters, false);
     if (new_filters == NULL || new_filters->list == NULL) {
-        log_error(bus->log, bus->who, "out of memory");
         free(new_filters);
         return -1;
     }
@@ -322,6 +333,7 @@ on_timer(struct timer *timer)
     case SUBSCRIBING:
         on_late(bus);
         break;
+    case IDLE:
     case UP:
         break;
     case CLOSING:
@@ -407,15 +419,8 @@ bus_mqtt_open(const struct bus_options *options)
     bus->bus.ops = &ops;
     bus->bus.sequence = options->sequence;
     bus->log = options->log;
-    if (make_parts(bus, options->conf) != 0 || op_set_filters(&bus->bus, options->filters) != 0)
-        goto fail;
-    bus->phase = WAITING;
-    timer_set(&bus->timer, loop_now(bus->loop));
-    bus->worker = worker_start(bus->loop);
-    if (bus->worker != NULL)
+    if (make_parts(bus, options->conf) == 0 && (bus->worker = worker_start(bus->loop)) != NULL)
         return &bus->bus;
-
-fail:
     free_bus(bus);
     return NULL;
 }

@@ -65,6 +65,8 @@ deliver_done(struct loop_message *message)
 static void
 finish(struct bus_publication *publication, enum bus_result result)
 {
+    topic_message_unref(publication->topic);
+    publication->topic = NULL;
     publication->result = result;
     publication->number = 0;
     publication->message.deliver = deliver_done;

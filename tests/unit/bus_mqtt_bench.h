@@ -218,15 +218,14 @@ bench_words(const char *filters)
 static inline void
 node_open(struct node *node, const char *filters)
 {
-    struct bus_options options = {.conf = &node->conf,
-                                  .log = node->bench->log,
-                                  .sequence = node->sequence,
-                                  .filters = bench_words(filters)};
+    struct bus_options options = {
+        .conf = &node->conf, .log = node->bench->log, .sequence = node->sequence};
 
     if (node->bench->worker == NULL)
         node->bench->worker = worker_start(node->bench->loop);
     node->bus = bus_mqtt_open(&options);
     assert_non_null(node->bus);
+    assert_int_equal(node->bus->ops->set_filters(node->bus, bench_words(filters)), 0);
 }
 
 /* ---- publishing ---- */
@@ -239,7 +238,7 @@ trial_done(struct bus_publication *publication)
     pthread_mutex_lock(&trial->bench->mutex);
     trial->bench->outcomes[publication->result]++;
     pthread_mutex_unlock(&trial->bench->mutex);
-    topic_message_unref(publication->topic);
+    assert_null(publication->topic);
     free(trial);
 }
 
