@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=0 exitcode=66"
 export CULVERT=build/tsan/culvert
 
-run_script unit tests/unit/run.sh build/tsan/unit test_loop test_log test_limits
+run_script unit tests/unit/run.sh build/tsan/unit test_loop test_log test_limits test_bus_mqtt test_bus_mqtt_faults
 run_pytest tsan -m tsan tests/integration
 echo "tsan: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]
