@@ -7,6 +7,7 @@ import re
 from urllib.parse import quote
 
 from .http import HttpClient, read_answer, read_head, request
+from .wait import DEADLINE, Stopwatch
 from .ws import CLOSE, PING, PONG, TEXT, parse_close
 
 CURSOR = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -93,8 +94,9 @@ class Subscriber:
         return True
 
     def next(self):
+        watch = Stopwatch()
         while not self.take(message := self.read()):
-            pass
+            assert watch.seconds < DEADLINE, "nothing but cursors"
         return message
 
     def briefs(self, n):
