@@ -426,6 +426,7 @@ hub_new(const struct hub_options *options)
     hub->publish_timeout = conf->publish_timeout;
     hub->retained_max = conf->retained_max;
     hub->retained_bytes_max = conf->retained_bytes;
+    hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
     hub->head = sequence_head(hub->sequence);
     hub->history.evicted = hub->head;

@@ -363,6 +363,8 @@ void
 subscriber_begin(struct subscriber *subscriber)
 {
     metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
+    if (hub_is_down(subscriber->member.hub))
+        op_note(&subscriber->member, HUB_DOWN);
     op_flush(&subscriber->member);
     if (!subscriber_is_over(subscriber))
         subscriber_tell_due(subscriber);
