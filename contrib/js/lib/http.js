@@ -37,9 +37,10 @@ export function retryAfter(value, now = Date.now()) {
 }
 
 // The query behind the application's own. URLSearchParams would write the whole query anew, and
-// change what the application put there.
+// change what the application put there. A list is its key once for each value.
 export function withQuery(url, values) {
   const added = Object.entries(values)
+    .flatMap(([key, value]) => [value].flat().map((one) => [key, one]))
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
   if (added.length === 0)
