@@ -48,6 +48,15 @@ export function withQuery(url, values) {
   return `${url.href}${url.search ? "&" : "?"}${added.join("&")}`;
 }
 
+// An error's body for people: JSON's `error`, or the first line.
+function sentence(text) {
+  try {
+    return String(JSON.parse(text).error ?? "");
+  } catch {
+    return text.split(/[\r\n]/)[0];
+  }
+}
+
 function kindOf(status) {
   switch (status) {
     case 401:
@@ -143,7 +152,7 @@ export class Http {
     const timer = this.#clock.setTimeout(cancel, ERROR_TEXT_TIME);
     try {
       body = new Uint8Array(await response.arrayBuffer());
-      message = new TextDecoder().decode(body.subarray(0, ERROR_TEXT_MAX)).split(/[\r\n]/)[0];
+      message = sentence(new TextDecoder().decode(body.subarray(0, ERROR_TEXT_MAX)));
     } catch {
       // The status says enough.
     } finally {

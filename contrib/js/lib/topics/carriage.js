@@ -32,6 +32,7 @@ export class TopicCarriage {
   #delivered = false; // the carrier brought something
   #trials = new Map(); // carrier: {filters, resumes, backlog, deadline}
   #filters = new Set(); // that the carrier has
+  #suspects = new Set(); // filters that were refused in company: each is asked for alone
   #untried = []; // transports of this round
   #since = 0; // when the carrier was lost
   #interrupted = false; // the application was told
@@ -55,7 +56,7 @@ export class TopicCarriage {
     this.#priming = new Priming(env, {
       retained: (item) => app.item(item, { history: true }),
       primed: (filters) => {
-        subscriptions.prime(filters);
+        this.#grant(filters);
         this.reconcile();
       },
       refused: (filters, reason) => this.#refuse(filters, reason),
@@ -76,7 +77,7 @@ export class TopicCarriage {
     else if (this.#carrier?.sends)
       this.#update(wanted);
     else if (this.#carrier)
-      this.#request(wanted);
+      this.#request(this.#wish());
     else if (this.#trials.size === 0 && this.#timer === null)
       this.#begin();
   }
@@ -88,7 +89,7 @@ export class TopicCarriage {
     if (this.#timer !== null) {
       this.#wait(this.#env.schedule.earliest());
     } else if (this.#carrier?.sends) {
-      if (changed || this.#carrier.idle > this.#interval())
+      if (changed || this.#carrier.idle > this.#env.heartbeat)
         this.#carrier.probe();
     } else if (this.#carrier && changed && this.#trials.size === 0) {
       // There is no way to ask a stream whether it lives; another one is as cheap.
@@ -136,17 +137,17 @@ export class TopicCarriage {
     this.#take(carrier, trial, since);
   }
 
-  primed(carrier, filter, since) {
+  primed(carrier, filters, since) {
     if (carrier !== this.#carrier)
       return;
     this.#place.move(since);
-    this.#subscriptions.prime([filter]);
+    this.#grant(filters);
     this.reconcile();
   }
 
-  refused(carrier, filter, reason) {
+  refused(carrier, filters, reason) {
     if (carrier === this.#carrier)
-      this.#refuse([filter], reason);
+      this.#refuse(filters, reason);
   }
 
   ended(carrier, failure) {
@@ -184,7 +185,7 @@ export class TopicCarriage {
     this.#app.settled();
     this.#place.move(since);
     if (!trial.resumes || trial.backlog.some(({ event }) => event === "reset"))
-      this.#subscriptions.prime(trial.filters, { all: true });
+      this.#grant([...trial.filters], { all: true });
     this.#climb.plan();
     this.reconcile();
     if (carrier === this.#carrier)
@@ -211,13 +212,12 @@ export class TopicCarriage {
   #update(wanted) {
     const carrier = this.#carrier;
     const removed = [...this.#filters].filter((filter) => !wanted.includes(filter));
-    const added = this.#subscriptions.unprimed;
+    const { unprimed } = this.#subscriptions;
+    const alone = unprimed.filter((filter) => this.#suspects.has(filter)).slice(0, 1);
     this.#filters = new Set(wanted);
-    this.#subscriptions.ask(added);
-    if (removed.length > 0)
-      carrier.remove(removed);
-    for (const filter of added)
-      carrier.add(filter);
+    carrier.remove(removed);
+    if (unprimed.length > 0 && carrier.mayAdd)
+      this.#subscriptions.ask(carrier.add(alone.length > 0 ? alone : unprimed));
   }
 
   // Subscriptions change with the request.
@@ -227,7 +227,7 @@ export class TopicCarriage {
       this.#reopen();
       return;
     }
-    const { unprimed } = this.#subscriptions;
+    const unprimed = this.#subscriptions.unprimed.filter((filter) => this.#filters.has(filter));
     if (unprimed.length === 0 || this.#priming.busy)
       return;
     this.#subscriptions.ask(unprimed);
@@ -271,28 +271,35 @@ export class TopicCarriage {
     this.#carrier = null;
   }
 
+  // What to ask for in a request: of the suspects one at a time.
+  #wish() {
+    const { filters } = this.#subscriptions;
+    const suspect = filters.find((filter) => this.#suspects.has(filter));
+    return filters.filter((filter) => filter === suspect || !this.#suspects.has(filter));
+  }
+
+  #grant(filters, how) {
+    this.#subscriptions.prime(filters, how);
+    filters.forEach((filter) => this.#suspects.delete(filter));
+  }
+
+  // They were refused, one of them or all.
   #refuse(filters, reason) {
-    for (const filter of filters)
-      if (this.#subscriptions.refuse(filter))
-        this.#app.refused(filter, reason);
+    if (filters.length > 1) {
+      this.#subscriptions.forget();
+      filters.forEach((filter) => this.#suspects.add(filter));
+    } else if (this.#subscriptions.refuse(filters[0])) {
+      this.#suspects.delete(filters[0]);
+      this.#app.refused(filters[0], reason);
+    }
     this.reconcile();
   }
 
-  #interval() {
-    const { heartbeat, idle, pollWait } = this.#env;
-    return idle.of(this.#carrier.kind === "longpoll" ? pollWait : heartbeat);
-  }
-
   #carrierEnded(failure) {
-    const { clock, heartbeat, idle, pollWait, schedule } = this.#env;
+    const { schedule } = this.#env;
     const carrier = this.#carrier;
     if (this.#fatal(failure, this.#filters))
       return;
-    if (failure.kind === End.LOST)
-      idle.died({
-        idle: carrier.idle, age: clock.now() - this.#attachedAt,
-        interval: carrier.kind === "longpoll" ? pollWait : heartbeat,
-      });
     if (this.#delivered)
       schedule.carried();
     if (!this.#delivered || failure.kind === End.UNREACHABLE)
@@ -357,8 +364,8 @@ export class TopicCarriage {
 
   #attach(kind) {
     const { clock, headStart } = this.#env;
-    const { filters, granted } = this.#subscriptions;
-    const since = granted.length > 0 ? this.#place.cursor : undefined;
+    const filters = this.#wish();
+    const since = this.#subscriptions.granted.length > 0 ? this.#place.cursor : undefined;
     const carrier = new CARRIERS[kind](this.#env, this);
     const trial = { filters: new Set(filters), resumes: since !== undefined, backlog: [], deadline: null };
     this.#trials.set(carrier, trial);
@@ -430,9 +437,10 @@ export class TopicCarriage {
     if (kind === End.GONE) {
       this.#app.failed(4404, message);
     } else if (kind === End.DENIED) {
-      const { granted } = this.#subscriptions;
+      // Where there is but one filter, it may as well be the credentials.
+      const { filters: wanted, granted } = this.#subscriptions;
       const doubtful = [...filters].filter((filter) => !granted.includes(filter));
-      if ((status === 403 || status === 400) && granted.length > 0 && doubtful.length > 0) {
+      if ((status === 403 || status === 400) && wanted.length > 1 && doubtful.length > 0) {
         this.#carrier = null;
         this.#refuse(doubtful, message);
         return true;

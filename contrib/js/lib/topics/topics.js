@@ -113,6 +113,8 @@ export class CulvertTopics extends EventTarget {
     const env = environment(this.#address, options);
     for (const key of Object.keys(DEFAULTS))
       env[key] = options[key] ?? DEFAULTS[key];
+    // A topic route has no way to be asked for a shorter heartbeat, so that none is worked out.
+    env.silenceLimit = (interval) => (interval || Infinity) + env.heartbeatTimeout;
     env.schedule.configure({ resume: FORGETS, spread: env.reconnectSpread });
     return env;
   }

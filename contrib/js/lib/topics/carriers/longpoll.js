@@ -7,9 +7,9 @@ import { End, Failure } from "../../http.js";
 const PAUSE = 500; // ms after an answer that came at once with nothing
 
 // Returns {messages, since}. Throws Failure.
-export async function poll({ http }, { filters, since, wait, signal }) {
+export async function poll({ http }, { filters, since, signal }) {
   const response = await http.request("GET", {
-    expect: [200], accept: "application/json", query: { topic: filters, since, wait }, signal,
+    expect: [200], accept: "application/json", query: { topic: filters, since }, signal,
   });
   try {
     const { messages, since: next } = await response.json();
@@ -74,17 +74,14 @@ export class TopicPoll {
   }
 
   async #poll() {
-    const { clock, idle, pollWait, silenceLimit } = this.#env;
+    const { clock, pollWait, silenceLimit } = this.#env;
     const first = this.#since === undefined;
-    const wait = idle.of(pollWait);
     const abort = new AbortController();
     const timer = clock.setTimeout(() => abort.abort(), silenceLimit(pollWait));
     this.#began = clock.now();
     this.#abort = abort;
     try {
-      const answer = await poll(this.#env, {
-        filters: this.#filters, since: this.#since, wait: first ? undefined : wait, signal: abort.signal,
-      });
+      const answer = await poll(this.#env, { filters: this.#filters, since: this.#since, signal: abort.signal });
       this.#answered(answer, first);
     } catch (error) {
       this.#end(error instanceof Failure ? error : new Failure(End.LOST, error.message));

@@ -22,12 +22,7 @@ export class TopicStream {
   }
 
   start({ filters, since }) {
-    const heartbeat = this.#env.idle.of(this.#env.heartbeat);
-    this.#stream.start({ query: { topic: filters, since, heartbeat } });
-  }
-
-  get idle() {
-    return this.#stream.idle;
+    this.#stream.start({ query: { topic: filters, since } });
   }
 
   drop() {

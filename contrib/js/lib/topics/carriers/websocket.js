@@ -7,6 +7,7 @@ import { Wire } from "../../wire.js";
 import { parseItem } from "../messages.js";
 
 const CLOSE_OVER = 1000;
+const FILTERS_MAX = 64; // in one message
 const LEAVING = new Set([1001, 1012]); // the server is being stopped or started again
 
 export class TopicSocket {
@@ -19,10 +20,11 @@ export class TopicSocket {
   #begun = false;
   #settled = false;
   #ref = 0;
-  #requests = new Map(); // ref: {filter, answer}
+  #requests = new Map(); // ref: {filters, answer}
+  #adding = null; // the filters that are asked for
 
   // listener: item(carrier, item), settled(carrier, since) once it is subscribed, then cursor(carrier,
-  // since), primed(carrier, filter, since), refused(carrier, filter, reason); ended(carrier, failure)
+  // since), primed(carrier, filters, since), refused(carrier, filters, reason); ended(carrier, failure)
   // at most once. None after drop().
   constructor(env, listener) {
     this.#env = env;
@@ -36,21 +38,29 @@ export class TopicSocket {
 
   // filters: what to subscribe to. since: the cursor, or undefined. patience: ms until anything comes.
   start({ filters, since, patience }) {
-    const heartbeat = this.#env.idle.of(this.#env.heartbeat);
-    this.#wire.open({ query: { topic: filters, since, heartbeat }, patience });
+    this.#wire.open({ query: { topic: filters, since }, patience });
   }
 
   get idle() {
     return this.#wire.idle;
   }
 
-  // Its retained values come, then primed(); or refused().
-  add(filter) {
-    this.#request({ subscribe: [filter] }, { filter });
+  // Whether the last add() was answered. The server has a limit for what has not begun.
+  get mayAdd() {
+    return this.#adding === null;
+  }
+
+  // Subscribes to some of the filters and returns them. Their retained values come, then primed(); or
+  // refused(), all of them for what one is to blame for.
+  add(filters) {
+    this.#adding = filters.slice(0, FILTERS_MAX);
+    this.#request({ subscribe: this.#adding }, { filters: this.#adding });
+    return this.#adding;
   }
 
   remove(filters) {
-    this.#wire.send(JSON.stringify({ unsubscribe: filters }));
+    for (let at = 0; at < filters.length; at += FILTERS_MAX)
+      this.#wire.send(JSON.stringify({ unsubscribe: filters.slice(at, at + FILTERS_MAX) }));
   }
 
   // answer({id}) or answer({reason}); neither if the carrier is lost before.
@@ -58,7 +68,7 @@ export class TopicSocket {
     this.#request(publication, { answer });
   }
 
-  // Asks for a sign of life, by what must be answered and changes nothing.
+  // Asks for a sign of life, by what must be answered, if with a refusal, and changes nothing.
   probe() {
     this.#request({ unsubscribe: [] }, {});
     this.#wire.expectAnswer();
@@ -103,33 +113,29 @@ export class TopicSocket {
       this.#listener?.item(this, item);
   }
 
-  // Requests are answered in their order, so that an answer without a ref is the first one's.
-  #subscribed({ since, ref }) {
+  #subscribed({ since }) {
     if (!this.#settled) {
       this.#settled = true;
       this.#listener?.settled(this, since);
-      return;
+    } else if (this.#adding) {
+      const filters = this.#adding;
+      this.#adding = null;
+      this.#listener?.primed(this, filters, since);
     }
-    const asked = [...this.#requests].find(([one, { filter }]) => filter !== undefined && (ref ?? one) === one);
-    if (!asked)
-      return;
-    this.#requests.delete(asked[0]);
-    this.#listener?.primed(this, asked[1].filter, since);
   }
 
   #acknowledged({ ref, id = null }, request) {
-    if (!request || request.filter !== undefined)
-      return; // `subscribed` answers these
     this.#requests.delete(ref);
-    request.answer?.({ id });
+    request?.answer?.({ id });
   }
 
   #refused({ ref, reason = "refused" }, request) {
     this.#requests.delete(ref);
-    if (request.filter !== undefined)
-      this.#listener?.refused(this, request.filter, reason);
-    else
-      request.answer?.({ reason });
+    request.answer?.({ reason });
+    if (!request.filters)
+      return;
+    this.#adding = null;
+    this.#listener?.refused(this, request.filters, reason);
   }
 
   #closed(code, reason) {
