@@ -9,6 +9,7 @@ import { End } from "../http.js";
 const TIME = 20000; // ms for all of it
 const ATTEMPTS = 3; // in a row, before they are done without
 const PAUSE = 1000; // ms after the first failure
+const HEAD_START = 200; // ms that a poll has to bring what came since the cursor: it is older
 
 export class Priming {
   #env;
@@ -18,6 +19,7 @@ export class Priming {
   #stream = null;
   #abort = null;
   #timer = null;
+  #headStart = null;
   #failures = 0;
 
   // owner: retained(item), primed(filters), refused(filters, message), after which another may start.
@@ -38,12 +40,13 @@ export class Priming {
     if (kind === "sse")
       this.#byStream();
     else
-      this.#byPoll();
+      this.#headStart = this.#env.clock.setTimeout(() => this.#byPoll(), HEAD_START);
   }
 
   drop() {
     this.#kind = "";
-    this.#env.clock.clearTimeout(this.#timer);
+    for (const timer of [this.#timer, this.#headStart])
+      this.#env.clock.clearTimeout(timer);
     this.#stream?.drop();
     this.#abort?.abort();
     this.#stream = this.#abort = null;
