@@ -4,7 +4,7 @@
  * src/conf/keys.c. After a change of the table, or of culvert.ini.5.in:
  *
  *     cc -D_GNU_SOURCE -Iinclude -o build/generate contrib/man/generate.c src/conf/[a-z]*.c \
- *         src/base/map.c src/base/topic_*.c src/base/topic_*.c -linih -lm
+ *         src/base/map.c src/base/siphash.c src/base/topic_*.c -linih -lm
  *     build/generate ini > conf/culvert.ini
  *     build/generate man < contrib/man/culvert.ini.5.in > contrib/man/culvert.ini.5
  *

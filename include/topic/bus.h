@@ -45,7 +45,8 @@ struct bus_publication {
 struct bus_ops {
     /* Never waits. */
     void (*publish)(struct bus *bus, struct bus_publication *publication);
-    /* What clients may subscribe to from now on: NULL-terminated, borrowed for the call. */
+    /* What clients may subscribe to from now on: NULL-terminated, borrowed for the call. Nothing before the
+     * first call. Returns -1 without memory. */
     int (*set_filters)(struct bus *bus, const char *const *filters);
     /* What is not done yet is done with BUS_UNKNOWN. */
     void (*close)(struct bus *bus);
@@ -55,14 +56,13 @@ struct bus_ops {
 struct bus {
     const struct bus_ops *ops;
     struct sequence *sequence; /* borrowed */
-    bool numbers;              /* a publication learns its place: false where a broker gives the order */
+    bool numbers; /* a publication learns its place: false where a broker gives the order */
 };
 
 struct bus_options {
     const struct conf_bus *conf; /* borrowed until it returns */
     struct log *log;
     struct sequence *sequence;
-    const char *const *filters; /* as for set_filters() */
 };
 
 /* These return NULL, logged. */

@@ -23,7 +23,7 @@
 
 #include "proto/span.h"
 
-struct topic_message {
+struct topic_envelope {
     struct span topic; /* UTF-8 */
     const char *id;    /* the cursor behind it; NULL: none is shown */
     const uint8_t *data;
@@ -32,7 +32,7 @@ struct topic_message {
     bool retained;
 };
 
-size_t topic_envelope_message(char *out, const struct topic_message *message);
+size_t topic_envelope_message(char *out, const struct topic_envelope *message);
 
 size_t topic_envelope_subscribed(char *out, const struct span *filters, size_t n,
                                  const char *since);

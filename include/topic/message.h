@@ -34,6 +34,7 @@ enum topic_form {
 
 struct topic_message {
     unsigned references; /* atomic */
+    bool text;           /* the payload is UTF-8 */
     bool retain;         /* its topic keeps it; an empty payload: keeps nothing any more */
     uint64_t number;     /* its place on the bus; 0: none */
     size_t topic_len;

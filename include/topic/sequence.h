@@ -16,6 +16,7 @@
 #ifndef CULVERT_TOPIC_SEQUENCE_H
 #define CULVERT_TOPIC_SEQUENCE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
@@ -32,8 +33,8 @@ enum sequence_kind {
     SEQUENCE_MESSAGE,
     SEQUENCE_RETAINED, /* what a broker kept, told when we subscribe: fills the table of retained values,
                           and is news only where it differs from it */
-    SEQUENCE_BREAK,    /* something may be missing here: who was before it begins anew */
-    SEQUENCE_DOWN,     /* the broker is away */
+    SEQUENCE_BREAK, /* something may be missing here: who was before it begins anew */
+    SEQUENCE_DOWN,  /* the broker is away */
     SEQUENCE_UP,
 };
 

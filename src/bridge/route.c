@@ -11,6 +11,7 @@
 #include "bridge/opening.h"
 #include "bridge/session_route.h"
 #include "bridge/snapshot.h"
+#include "bridge/topic_route.h"
 #include "client/http.h"
 #include "conf/conf.h"
 #include "event/loop.h"
@@ -350,7 +351,8 @@ serve(const struct route_context *context, struct exchange *exchange,
         return;
     }
     if (route->target.kind == CONF_TARGET_TOPICS) {
-        exchange_error(exchange, 501, ROUTE_NO_CACHE, "topic routes are not served yet");
+        if (passes_origin(context, exchange, route) && passes_query(exchange, ROUTE_NO_CACHE))
+            topic_route(context, exchange, route);
         return;
     }
     if (is_for_web(route, exchange)) {

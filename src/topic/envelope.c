@@ -50,7 +50,7 @@ put_id(struct writer *to, const char *id)
 }
 
 size_t
-topic_envelope_message(char *out, const struct topic_message *message)
+topic_envelope_message(char *out, const struct topic_envelope *message)
 {
     struct writer to = {.at = out};
 

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "topic/subscriber.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "client/http.h"
+#include "conf/conf.h"
+#include "net/linger.h"
+#include "topic/levels.h"
+#include "topic/subscriber_state.h"
+
+static struct subscriber *
+from_member(struct hub_member *member)
+{
+    return container_of(member, struct subscriber, member);
+}
+
+/* ---- ending ---- */
+
+static void
+on_free(struct loop_deferred *deferred)
+{
+    struct subscriber *subscriber = container_of(deferred, struct subscriber, free_later);
+
+    subscriber->kind->free(subscriber);
+}
+
+static void
+drop_filters(struct subscriber *subscriber)
+{
+    struct subscriber_filter *filter;
+
+    while ((filter = subscriber->filters) != NULL) {
+        subscriber->filters = filter->next;
+        hub_unsubscribe(&filter->filter);
+        free(filter);
+    }
+    subscriber->n_filters = 0;
+}
+
+void
+subscriber_drop_backlog(struct subscriber *subscriber)
+{
+    struct backlog *backlog = subscriber->backlogs;
+
+    subscriber->backlogs = backlog->next;
+    subscriber->n_backlogs--;
+    backlog_free(backlog);
+}
+
+void
+subscriber_discard(struct subscriber *subscriber)
+{
+    drop_filters(subscriber);
+    hub_leave(&subscriber->member);
+    while (subscriber->backlogs != NULL)
+        subscriber_drop_backlog(subscriber);
+    queue_clear(&subscriber->queue);
+    timer_deinit(&subscriber->timer);
+    loop_defer(subscriber->loop, &subscriber->free_later, on_free);
+}
+
+/* gently: what the stream holds is sent. */
+static void
+release(struct subscriber *subscriber, bool gently)
+{
+    const struct conf_route *route = subscriber->route;
+
+    if (gently)
+        linger_start(subscriber->lingers, subscriber->stream, route->write_timeout,
+                     route->close_timeout);
+    else
+        stream_close(subscriber->stream);
+    subscriber->stream = NULL;
+    subscriber_discard(subscriber);
+}
+
+void
+subscriber_end(struct subscriber *subscriber, bool gently, enum ender by, uint16_t code,
+               const char *reason)
+{
+    struct ending ending = {.by = by, .code = code, .reason = reason};
+    struct subscriber_owner *owner = subscriber->owner;
+
+    if (subscriber_is_over(subscriber))
+        return;
+    release(subscriber, gently);
+    owner->gone(owner, &ending, subscriber->in, subscriber->out);
+}
+
+void
+subscriber_close(struct subscriber *subscriber)
+{
+    if (!subscriber_is_over(subscriber))
+        release(subscriber, false);
+}
+
+/* ---- for the hub ---- */
+
+static void
+op_message(struct hub_member *member, struct topic_message *message)
+{
+    struct subscriber *subscriber = from_member(member);
+    const struct conf_route *route = subscriber->route;
+    const struct queue_rule rule = {route->queue_messages, route->queue_bytes, route->overflow};
+
+    if (subscriber->fault != 0 || subscriber->leave_code != 0)
+        return;
+    switch (queue_add(&subscriber->queue, &rule, message)) {
+    case QUEUE_TAKEN:
+        break;
+    case QUEUE_LOST:
+        metrics_add(&subscriber->metrics->topics.dropped, 1);
+        break;
+    case QUEUE_OVER:
+        subscriber->fault = 1013;
+        break;
+    case QUEUE_NO_MEMORY:
+        subscriber->fault = 1011;
+        break;
+    }
+}
+
+static void
+op_note(struct hub_member *member, enum hub_note note)
+{
+    static const enum queue_kind kinds[] = {
+        [HUB_DOWN] = QUEUE_DOWN, [HUB_UP] = QUEUE_UP, [HUB_RESET] = QUEUE_RESET};
+    struct subscriber *subscriber = from_member(member);
+
+    if (subscriber->events && subscriber->fault == 0 &&
+        queue_mark(&subscriber->queue, kinds[note]) != 0)
+        subscriber->fault = 1011;
+}
+
+/* A client that is too slow, or for which there is no memory. */
+static void
+end_faulty(struct subscriber *subscriber)
+{
+    uint16_t code = subscriber->fault;
+    const char *reason = code == 1013 ? "too slow: the queue is full" : "out of memory";
+
+    subscriber->kind->goodbye(subscriber, code, reason);
+    if (!subscriber_is_over(subscriber))
+        subscriber_end(subscriber, true, ENDER_CULVERT, code, reason);
+}
+
+static void
+op_flush(struct hub_member *member)
+{
+    struct subscriber *subscriber = from_member(member);
+    bool waited = stream_pending(subscriber->stream) > 0;
+
+    subscriber_push(subscriber);
+    if (subscriber_is_over(subscriber))
+        return;
+    if (subscriber->fault != 0)
+        end_faulty(subscriber);
+    else if (!waited && stream_pending(subscriber->stream) > 0)
+        subscriber_tell_due(subscriber);
+}
+
+/* ---- for the stream ---- */
+
+void
+subscriber_progress(struct subscriber *subscriber)
+{
+    if (stream_is_broken(subscriber->stream)) {
+        subscriber_end(subscriber, false, ENDER_CLIENT, 1006, stream_why(subscriber->stream));
+        return;
+    }
+    subscriber->kind->progress(subscriber);
+    if (subscriber_is_over(subscriber))
+        return;
+    op_flush(&subscriber->member);
+}
+
+/* ---- time ---- */
+
+void
+subscriber_tell_due(struct subscriber *subscriber)
+{
+    double due = subscriber->kind->look(subscriber);
+
+    if (!subscriber_is_over(subscriber))
+        timer_set(&subscriber->timer, due);
+}
+
+static void
+on_timer(struct timer *timer)
+{
+    subscriber_tell_due(container_of(timer, struct subscriber, timer));
+}
+
+/* ---- subscribing ---- */
+
+static bool
+has_filter(const struct subscriber *subscriber, const struct span *text)
+{
+    const struct subscriber_filter *filter = subscriber->filters;
+
+    while (filter != NULL &&
+           !topic_subscription_is(&filter->filter.subscription, text->at, text->len))
+        filter = filter->next;
+    return filter != NULL;
+}
+
+/* Returns -1 without memory. */
+static int
+add_filter(struct subscriber *subscriber, const struct span *text)
+{
+    struct subscriber_filter *filter = calloc(1, sizeof *filter);
+
+    if (filter == NULL)
+        return -1;
+    if (hub_subscribe(&subscriber->member, &filter->filter, text->at, text->len) != 0) {
+        free(filter);
+        return -1;
+    }
+    filter->next = subscriber->filters;
+    subscriber->filters = filter;
+    subscriber->n_filters++;
+    subscriber->n_levels += topic_levels_count(text->at, text->len);
+    return 0;
+}
+
+/* The filters that it has, as texts in *bytes, which the caller frees. Returns NULL without memory. */
+static struct span *
+filter_texts(const struct subscriber *subscriber)
+{
+    size_t bytes = 0;
+    struct span *texts;
+    unsigned i = 0;
+    char *at;
+
+    for (const struct subscriber_filter *filter = subscriber->filters; filter != NULL;
+         filter = filter->next)
+        bytes += topic_subscription_filter(&filter->filter.subscription, NULL, 0);
+    texts = malloc(subscriber->n_filters * sizeof *texts + bytes + 1);
+    if (texts == NULL)
+        return NULL;
+    at = (char *)&texts[subscriber->n_filters];
+    for (const struct subscriber_filter *filter = subscriber->filters; filter != NULL;
+         filter = filter->next) {
+        size_t len = topic_subscription_filter(&filter->filter.subscription, at, bytes);
+
+        texts[i++] = (struct span){at, len};
+        at += len;
+        bytes -= len;
+    }
+    return texts;
+}
+
+static struct backlog *
+make_backlog(struct subscriber *subscriber, const struct span *filters, unsigned n,
+             const char *since)
+{
+    struct backlog_options options = {
+        .hub = subscriber->member.hub,
+        .filters = filters,
+        .n_filters = n,
+        .n_older = subscriber->n_filters,
+        .since = since,
+        .retained = subscriber->route->retain,
+    };
+    struct span *older = since == NULL || options.n_older == 0 ? NULL : filter_texts(subscriber);
+    struct backlog *backlog;
+
+    if (older == NULL)
+        options.n_older = 0;
+    options.older = older;
+    backlog = backlog_new(&options);
+    free(older);
+    return backlog;
+}
+
+static void
+add_backlog(struct subscriber *subscriber, struct backlog *backlog)
+{
+    struct backlog **end = &subscriber->backlogs;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = backlog;
+    subscriber->n_backlogs++;
+}
+
+const char *
+subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, unsigned n,
+                     const char *since)
+{
+    struct backlog *backlog;
+    unsigned levels = 0;
+
+    if (subscriber->n_filters + n > SUBSCRIBER_FILTERS_MAX)
+        return "too many filters";
+    for (unsigned i = 0; i < n; i++)
+        levels += topic_levels_count(filters[i].at, filters[i].len);
+    if (subscriber->n_filters > 0 && subscriber->n_levels + levels > TOPIC_LEVELS_CLIENT)
+        return "too many levels in all filters together";
+    if (subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX)
+        return "too many subscriptions that have not begun yet";
+    backlog = make_backlog(subscriber, filters, n, since);
+    if (backlog == NULL)
+        return "out of memory";
+    for (unsigned i = 0; i < n; i++) {
+        if (!has_filter(subscriber, &filters[i]) && add_filter(subscriber, &filters[i]) != 0) {
+            backlog_free(backlog);
+            return "out of memory";
+        }
+    }
+    /* What it has seen on another worker, which this one will get yet. */
+    if (subscriber->member.seen < backlog->since)
+        subscriber->member.seen = backlog->since;
+    add_backlog(subscriber, backlog);
+    return NULL;
+}
+
+void
+subscriber_unsubscribe(struct subscriber *subscriber, const struct span *filters, unsigned n)
+{
+    struct subscriber_filter **at = &subscriber->filters;
+
+    while (*at != NULL) {
+        struct subscriber_filter *filter = *at;
+        unsigned i = 0;
+
+        while (i < n &&
+               !topic_subscription_is(&filter->filter.subscription, filters[i].at, filters[i].len))
+            i++;
+        if (i == n) {
+            at = &filter->next;
+            continue;
+        }
+        *at = filter->next;
+        hub_unsubscribe(&filter->filter);
+        free(filter);
+        subscriber->n_filters--;
+        subscriber->n_levels -= topic_levels_count(filters[i].at, filters[i].len);
+    }
+}
+
+/* ---- lifetime ---- */
+
+void
+subscriber_init(struct subscriber *subscriber, const struct subscriber_kind *kind,
+                const struct subscriber_options *options)
+{
+    static const struct hub_ops ops = {op_message, op_note, op_flush};
+
+    subscriber->kind = kind;
+    subscriber->loop = hub_loop(options->hub);
+    subscriber->route = options->route;
+    subscriber->lingers = options->lingers;
+    subscriber->metrics = options->metrics;
+    subscriber->owner = options->owner;
+    subscriber->told = loop_now(subscriber->loop);
+    timer_init(&subscriber->timer, subscriber->loop, on_timer);
+    hub_join(options->hub, &subscriber->member, &ops);
+}
+
+void
+subscriber_begin(struct subscriber *subscriber)
+{
+    metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
+    op_flush(&subscriber->member);
+    if (!subscriber_is_over(subscriber))
+        subscriber_tell_due(subscriber);
+}
+
+void
+subscriber_leave(struct subscriber *subscriber, uint16_t code, const char *reason)
+{
+    if (subscriber_is_over(subscriber) || subscriber->leave_code != 0)
+        return;
+    subscriber->leave_code = code;
+    subscriber->leave_reason = reason;
+    subscriber_push(subscriber);
+    if (!subscriber_is_over(subscriber))
+        subscriber_tell_due(subscriber);
+}
