@@ -218,6 +218,7 @@ struct conf_bus {
     unsigned history_messages; /* all topics together; each worker refers to so many */
     size_t history_bytes;
     unsigned retained_max; /* topics */
+    size_t retained_bytes;
 
     /* mqtt, mqtts */
     char *client_id; /* "": made up at each start */

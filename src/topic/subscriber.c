@@ -157,7 +157,9 @@ op_flush(struct hub_member *member)
     subscriber_push(subscriber);
     if (subscriber_is_over(subscriber))
         return;
-    if (subscriber->fault != 0)
+    if (stream_is_broken(subscriber->stream))
+        subscriber_end(subscriber, false, ENDER_CLIENT, 1006, stream_why(subscriber->stream));
+    else if (subscriber->fault != 0)
         end_faulty(subscriber);
     else if (!waited && stream_pending(subscriber->stream) > 0)
         subscriber_tell_due(subscriber);
@@ -168,13 +170,8 @@ op_flush(struct hub_member *member)
 void
 subscriber_progress(struct subscriber *subscriber)
 {
-    if (stream_is_broken(subscriber->stream)) {
-        subscriber_end(subscriber, false, ENDER_CLIENT, 1006, stream_why(subscriber->stream));
-        return;
-    }
-    subscriber->kind->progress(subscriber);
-    if (subscriber_is_over(subscriber))
-        return;
+    if (!stream_is_broken(subscriber->stream))
+        subscriber->kind->progress(subscriber);
     op_flush(&subscriber->member);
 }
 
@@ -366,6 +363,8 @@ void
 subscriber_begin(struct subscriber *subscriber)
 {
     metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
+    if (hub_is_down(subscriber->member.hub))
+        op_note(&subscriber->member, HUB_DOWN);
     op_flush(&subscriber->member);
     if (!subscriber_is_over(subscriber))
         subscriber_tell_due(subscriber);

@@ -29,7 +29,7 @@ KEYS = {
     "mqtt_packet_max mqtt_publish mqtt_subscribe mqtt_client_id_prefix mqtt_username "
     "mqtt_password_file mqtt_connect_timeout mqtt_versions "
     "subscribe publish payload retain queue_messages queue_bytes overflow",
-    "bus": "url history_messages history_bytes retained_max client_id username password_file "
+    "bus": "url history_messages history_bytes retained_max retained_bytes client_id username password_file "
     "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
     "session_expiry will_topic will_payload will_qos will_retain tls_verify tls_ca "
     "tls_certificate tls_private_key",

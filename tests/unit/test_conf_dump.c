@@ -25,6 +25,7 @@ assert_round_trip(const struct conf *conf)
 /* That of no section. */
 #define BUS_DUMP                                                                                   \
     "[bus]\nurl = memory:\nhistory_messages = 1000\nhistory_bytes = 16m\nretained_max = 10000\n"   \
+    "retained_bytes = 64m\n"                                                                       \
     "client_id =\nusername =\npassword_file =\nmqtt_version = 5\nqos = 1\nkeep_alive = 20s\n"      \
     "connect_timeout = 10s\npublish_timeout = 10s\npublish_max = 1000\nclean_start = no\n"         \
     "session_expiry = 1h\nwill_topic =\nwill_payload =\nwill_qos = 0\nwill_retain = no\n"          \

@@ -69,7 +69,7 @@ history_is_bounded_by_bytes(void **state)
 {
     struct history history;
     struct topic_message *probe = make("a", "0123456789", 1);
-    size_t size = topic_message_size(probe);
+    size_t size = topic_message_cost(probe);
     char *large = malloc(10 * size);
 
     (void)state;
@@ -260,8 +260,10 @@ publish(struct fixture *fixture, enum sequence_kind kind, const char *topic, con
 static void
 a_hub_fans_out(void **state)
 {
-    const struct conf_bus conf = {
-        .history_messages = 100, .history_bytes = 1 << 20, .retained_max = 10};
+    const struct conf_bus conf = {.history_messages = 100,
+                                  .history_bytes = 1 << 20,
+                                  .retained_max = 10,
+                                  .retained_bytes = 1 << 20};
     struct fixture fixture;
     struct listener both, one;
 
@@ -318,8 +320,10 @@ assert_retained(struct hub *hub, const char *filter, const char *expected)
 static void
 retained_values(void **state)
 {
-    const struct conf_bus conf = {
-        .history_messages = 100, .history_bytes = 1 << 20, .retained_max = 3};
+    const struct conf_bus conf = {.history_messages = 100,
+                                  .history_bytes = 1 << 20,
+                                  .retained_max = 3,
+                                  .retained_bytes = 2 * 350};
     struct fixture fixture;
     struct listener listener;
 
@@ -336,11 +340,11 @@ retained_values(void **state)
     run_for(&fixture.test, 0.01);
     assert_string_equal(listener.seen, "1:a 2:b 3:a 5:c 6:d ");
     assert_retained(fixture.hub, "#", "a=!1 b=!2 c=!4 ");
-    assert_false(hub_retains(fixture.hub, "d", 1));
+    assert_false(hub_retains(fixture.hub, "d", 1, 2));
     publish(&fixture, SEQUENCE_MESSAGE, "a", "-", true);
     run_for(&fixture.test, 0.01);
     assert_retained(fixture.hub, "#", "b=!2 c=!4 ");
-    assert_true(hub_retains(fixture.hub, "d", 1));
+    assert_true(hub_retains(fixture.hub, "d", 1, 2));
     /* The broker comes back and tells of c alone: b is kept there no more. */
     publish(&fixture, SEQUENCE_DOWN, NULL, NULL, true);
     publish(&fixture, SEQUENCE_RETAINED, "c", "!4", true);
@@ -356,8 +360,10 @@ retained_values(void **state)
 static void
 an_inbox_is_bounded(void **state)
 {
-    const struct conf_bus conf = {
-        .history_messages = 1000, .history_bytes = 1 << 30, .retained_max = 3};
+    const struct conf_bus conf = {.history_messages = 1000,
+                                  .history_bytes = 1 << 30,
+                                  .retained_max = 3,
+                                  .retained_bytes = 2 * 350};
     char *large = malloc((4 << 20) + 1);
     struct fixture fixture;
     struct listener listener;
