@@ -26,6 +26,8 @@ KEYS = {
     "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
     "transports resume_window reconnect_spread poll_wait "
     "send_proxy tls_verify tls_ca "
+    "mqtt_packet_max mqtt_publish mqtt_subscribe mqtt_client_id_prefix mqtt_username "
+    "mqtt_password_file mqtt_connect_timeout mqtt_versions "
     "subscribe publish payload retain queue_messages queue_bytes overflow",
     "bus": "url history_messages history_bytes retained_max retained_bytes client_id username password_file "
     "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
