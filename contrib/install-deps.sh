@@ -17,11 +17,11 @@ demo="socat bc"
 test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
     redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
-    novnc nginx libnginx-mod-stream haproxy squid python3-yaml systemd openssh-client"
+    novnc nginx libnginx-mod-stream haproxy squid mosquitto python3-paho-mqtt python3-yaml systemd openssh-client"
 bench="websockify valgrind libnginx-mod-nchan"
 
 # Services that packages above would start and enable.
-services="redis-server haproxy nginx ngircd prometheus squid"
+services="redis-server haproxy nginx ngircd prometheus squid mosquitto"
 
 fail() {
     echo "install-deps: $*" >&2
