@@ -4,17 +4,16 @@ mqtt.js, in Chromium and in Node, through culvert to Mosquitto: on its own WebSo
 contrib/js whatever carries them. The neighbour is Paho, past culvert by TCP.
 """
 
-import time
+import functools
 
 import pytest
 from harness import mqtt_functions as functions
-from harness.mqtt import VERSIONS, Message, Paho, mosquitto
+from harness.mqtt import VERSIONS, Message, Paho, mosquitto, mute
 from harness.wait import wait_until
 from mqtt_js import CARRIERS, MqttJs, Node, Tab, configuration
 from relay import Relay
 
-KEEP_ALIVE = 2  # seconds; a broker gives up after one and a half of it
-SILENCE = 1.75 * KEEP_ALIVE
+KEEP_ALIVE = 2  # seconds
 each_host = pytest.mark.parametrize("host", ["chromium", "node"], indirect=True)
 each_version = pytest.mark.parametrize("version", VERSIONS, ids=["3.1.1", "5"])
 
@@ -38,27 +37,26 @@ def neighbour(broker):
 
 
 @pytest.fixture
+def nodes():
+    """Starts processes of Node: each has plain clients, or others."""
+    started = []
+
+    def start(port):
+        started.append(Node(port))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
 def host(request):
-    """Makes what clients live in; a process of Node has plain ones or others."""
-    if request.param == "chromium":
-        tab = request.getfixturevalue("tab")
-        page = []
-
-        def of(port):
-            page[:] = page or [Tab(tab, port)]
-            return page[0]
-
-        yield of
-    else:
-        nodes = []
-
-        def fresh(port):
-            nodes.append(Node(port))
-            return nodes[-1]
-
-        yield fresh
-        for one in nodes:
-            one.close()
+    """Makes what clients live in: the page, always the same one, or a process of Node."""
+    if request.param == "node":
+        return request.getfixturevalue("nodes")
+    tab = request.getfixturevalue("tab")
+    return functools.cache(lambda port: Tab(tab, port))
 
 
 @each_host
@@ -87,7 +85,8 @@ def test_properties_pass_as_they_are(culvert, neighbour, host, broker):
     one.subscribe("down")
     neighbour.subscribe("up")
     pairs = [("colour", "grün"), ("colour", "rot")]
-    one.publish("up", b"?", 1, contentType="text/plain", responseTopic="answers/1", userProperties={"colour": ["grün", "rot"]})
+    one.publish("up", b"?", 1, contentType="text/plain", responseTopic="answers/1",
+                userProperties={"colour": ["grün", "rot"]})
     neighbour.publish("down", b"!", 1, ContentType="text/plain", ResponseTopic="answers/2", UserProperty=pairs)
     assert neighbour.wait_messages(1, "up")
     up = neighbour.properties[0]
@@ -130,43 +129,42 @@ def test_the_wills_of_who_is_killed(culvert, neighbour, host, broker):
 # ---- nobody says anything ----
 
 
-@each_host
-def test_keep_alive_keeps_silent_clients(culvert, neighbour, host, broker):
+def test_keep_alive_keeps_silent_clients(culvert, neighbour, broker, tab, nodes):
     """Beside culvert's own heartbeat, which is as short here."""
     c = culvert(configuration(broker, more="heartbeat = 1s\npoll_wait = 1s\n"))
-    clients = []
+    page, clients = Tab(tab, c.port), []
     for carrier in CARRIERS:
-        where = host(c.port)
+        node = nodes(c.port)
         for version in VERSIONS:
-            name = will(carrier, version).topic
-            clients.append(MqttJs(where, carrier, version, name=name, will=will(carrier, version), keepalive=KEEP_ALIVE))
-            clients[-1].subscribe("down")
-    time.sleep(SILENCE)
+            one = will(carrier, version)
+            clients += [MqttJs(where, carrier, version, name=one.topic, will=one, keepalive=KEEP_ALIVE)
+                        for where in (page, node)]
+    for one in clients:
+        one.subscribe("down")
+    with mute(broker, KEEP_ALIVE):
+        # Until then nothing but PINGREQ and PINGRESP.
+        neighbour.wait_messages(1, "will/mute")
     neighbour.publish("down", b"awake?")
     for one in clients:
         assert one.wait_messages(1) == [Message("down", b"awake?", 0, False)]
         seen = one.seen
         assert seen["connected"] and (seen["connects"], seen["closes"]) == (1, 0), seen
-    assert not neighbour.messages
+    assert [message.topic for message in neighbour.messages] == ["will/mute"]
 
 
-def test_a_silence_longer_than_the_keep_alive_is_a_death_and_is_survived(culvert, neighbour, broker):
-    """The broker gives up, culvert tells the session when it can, and mqtt.js begins again."""
-    c = culvert(configuration(broker))
-    with Relay(c) as relay:
-        node = Node(relay.port)
-        try:
-            # What it opens during the silence is of no use: it shall not wait for that too long.
-            one = MqttJs(node, "sse", will=will("sse"), keepalive=KEEP_ALIVE, reconnectPeriod=100, connectTimeout=1000)
-            one.subscribe("down")
-            relay.swallow()
-            assert neighbour.wait_messages(1) == [will("sse")]
-            relay.pass_again()
-            neighbour.publish("down", b"while you were away", 1, retain=True)
-            assert one.wait_messages(1, "down") == [Message("down", b"while you were away", 1, True)]
-            assert one.seen["connects"] == 2
-        finally:
-            node.close()
+def test_a_silence_longer_than_the_keep_alive_is_a_death_and_is_survived(culvert, neighbour, broker, nodes):
+    """The broker gives up, and mqtt.js begins again."""
+    with Relay(culvert(configuration(broker))) as relay:
+        # What it opens during the silence is of no use: it shall not wait for that too long.
+        one = MqttJs(nodes(relay.port), "sse", will=will("sse"), keepalive=KEEP_ALIVE,
+                     reconnectPeriod=100, connectTimeout=1000)
+        one.subscribe("down")
+        relay.swallow()
+        assert neighbour.wait_messages(1) == [will("sse")]
+        relay.pass_again()
+        neighbour.publish("down", b"while you were away", 1, retain=True)
+        assert one.wait_messages(1, "down") == [Message("down", b"while you were away", 1, True)]
+        assert one.seen["connects"] == 2
 
 
 # ---- a line that is cut all the time ----

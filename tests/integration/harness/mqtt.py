@@ -4,6 +4,7 @@
 import contextlib
 import os
 import socket
+import struct
 import threading
 from collections import namedtuple
 
@@ -15,6 +16,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from .peers import free_port
 from .services import program, running
 from .wait import DEADLINE, wait_until
+from .wire import connect
 
 SCHEME = "tcp"  # of the routes' targets
 VERSIONS = [paho.MQTTv311, paho.MQTTv5]
@@ -135,6 +137,21 @@ class Paho:
 
     def __exit__(self, *_):
         self.close()
+
+
+@contextlib.contextmanager
+def mute(port, keepalive):
+    """
+    A client that has promised signs of life and gives none; its will is of the topic will/mute. A broker
+    looks for such ones every few seconds: when that will is there, it has looked at everybody.
+    """
+    topic, text = b"will/mute", b"gone"
+    # CONNECT of MQTT 3.1.1: a clean session, a will with QoS 0, no client identifier.
+    body = struct.pack("!H4sBBHHH9sH4s", 4, b"MQTT", 4, 6, keepalive, 0, len(topic), topic, len(text), text)
+    with connect(("127.0.0.1", port)) as sock:
+        sock.sendall(bytes([0x10, len(body)]) + body)
+        assert sock.recv(4, socket.MSG_WAITALL) == b"\x20\x02\0\0"
+        yield
 
 
 def wait_lost(one):
