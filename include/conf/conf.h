@@ -72,12 +72,14 @@ enum conf_target_kind {
     CONF_TARGET_FILES,  /* files:DIR */
     CONF_TARGET_MAP,    /* map:FILE: the request's token chooses */
     CONF_TARGET_TOPICS, /* topics:[BUS] */
+    CONF_TARGET_MQTT,   /* mqtt://HOST[:PORT] */
+    CONF_TARGET_MQTTS,  /* mqtts://HOST[:PORT] */
 };
 
 struct conf_target {
     enum conf_target_kind kind;
     char *text; /* as configured, for logs */
-    char *host; /* a name or a numeric address, IPv6 without brackets; tcp and tls */
+    char *host; /* a name or a numeric address, IPv6 without brackets; tcp, tls, mqtt, mqtts */
     uint16_t port;
     char *path; /* unix: the socket; files: the directory; map: the file; absolute */
     char *bus;  /* topics: its name, "" for that of [bus] */
@@ -199,6 +201,7 @@ struct conf_bus {
     unsigned history_messages; /* all topics together; each worker refers to so many */
     size_t history_bytes;
     unsigned retained_max; /* topics */
+    size_t retained_bytes;
 
     /* mqtt, mqtts */
     char *client_id; /* "": made up at each start */
@@ -352,6 +355,7 @@ enum conf_use {
     CONF_USE_FILES = 1,
     CONF_USE_STREAM = 2,
     CONF_USE_TOPICS = 4,
+    CONF_USE_MQTT = 8, /* a stream, of MQTT's packets */
 };
 
 struct conf_key {

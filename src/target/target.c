@@ -196,7 +196,7 @@ start_dial(struct target_opening *opening, const struct target_options *options)
     timer_init(&opening->timer, options->loop, on_handshake_timeout);
     if (make_header(opening, options) != 0)
         return -1;
-    if (target->kind == CONF_TARGET_TLS) {
+    if (target->kind == CONF_TARGET_TLS || target->kind == CONF_TARGET_MQTTS) {
         opening->ssl = options->route->target.kind == CONF_TARGET_MAP
                            ? tls_connect_to(options->tls, options->route_index, target->host)
                            : tls_connect(options->tls, options->route_index);
