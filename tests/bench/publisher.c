@@ -13,7 +13,9 @@
 
 enum {
     SCRATCH = 16384,
-    HEAD = 768, /* of a request, and Pushpin's JSON around the message three times */
+    HEAD = 512, /* of a request, or an item of Pushpin's JSON without the message */
+    BODY_MAX = 65536,
+    MESSAGE_MAX = 1024,
 };
 
 struct publisher {
@@ -46,26 +48,33 @@ put_post(const struct press *press, uint8_t *out, const char *type, const char *
     return (size_t)head + len;
 }
 
-/* Its formats for all that may be listening. */
+/* An item for each message, with its formats for all that may be listening. */
 static size_t
-put_grip(const struct press *press, uint8_t *out, const char *text)
+put_grip(struct press *press, uint8_t *out)
 {
-    char body[4096];
+    static char body[BODY_MAX];
+    char text[MESSAGE_MAX];
     int size = (int)press->size;
-    int len = snprintf(body, sizeof body,
-                       "{\"items\":[{\"channel\":\"%s\",\"formats\":{"
-                       "\"ws-message\":{\"content\":\"%.*s\"},"
-                       "\"http-stream\":{\"content\":\"data: %.*s\\n\\n\"},"
-                       "\"http-response\":{\"body\":\"%.*s\"}}}]}",
-                       press->topic, size, text, size, text, size, text);
+    int len = snprintf(body, sizeof body, "{\"items\":[");
 
-    return put_post(press, out, "application/json", body, (size_t)len);
+    for (unsigned k = 0; k < press->burst && (size_t)len < sizeof body; k++) {
+        audience_message(text, press->size, press->number++);
+        len += snprintf(body + len, sizeof body - (size_t)len,
+                        "%s{\"channel\":\"%s\",\"formats\":{"
+                        "\"ws-message\":{\"content\":\"%.*s\"},"
+                        "\"http-stream\":{\"content\":\"data: %.*s\\n\\n\"}}}",
+                        k > 0 ? "," : "", press->topic, size, text, size, text);
+    }
+    if ((size_t)len + 2 >= sizeof body)
+        fail("a burst is too long");
+    memcpy(body + len, "]}", 2);
+    return put_post(press, out, "application/json", body, (size_t)len + 2);
 }
 
 static size_t
 put_message(struct press *press, uint8_t *out)
 {
-    char text[1024];
+    char text[MESSAGE_MAX];
     size_t len = press->size;
 
     audience_message(text, len, press->number++);
@@ -75,10 +84,9 @@ put_message(struct press *press, uint8_t *out)
         return len;
     case PUBLISH_POST:
         return put_post(press, out, "text/plain", text, len);
-    case PUBLISH_GRIP:
-        return put_grip(press, out, text);
     case PUBLISH_WS:
         return packet_text(out, text, len);
+    case PUBLISH_GRIP:
     case PUBLISH_MQTT:
     case PUBLISH_MQTT_WS:
         break;
@@ -106,14 +114,36 @@ press_publish(struct press *press)
         struct publisher *publisher = &press->publishers[i];
         size_t len = 0;
 
-        for (unsigned k = 0; k < press->burst; k++)
-            len += put_message(press, publisher->out + len);
+        if (press->publishing == PUBLISH_GRIP)
+            len = put_grip(press, publisher->out);
+        else
+            for (unsigned k = 0; k < press->burst; k++)
+                len += put_message(press, publisher->out + len);
         send_all(publisher, len);
         press->pending += posts(press);
     }
 }
 
 /* ---- what comes back ---- */
+
+static void
+watch(struct publisher *publisher, int op, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data = {.ptr = &publisher->handler}};
+
+    if (epoll_ctl(publisher->press->epoll, op, publisher->wire.fd, &event) < 0)
+        fail("epoll_ctl failed");
+}
+
+static void
+start(struct publisher *publisher)
+{
+    struct press *press = publisher->press;
+
+    if (wire_connect(&publisher->wire, &press->wire, press->n_connects++) < 0)
+        fail("a publisher cannot connect");
+    watch(publisher, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT);
+}
 
 static void
 take_answer(struct publisher *publisher, const char *data, size_t len)
@@ -135,15 +165,12 @@ take_answer(struct publisher *publisher, const char *data, size_t len)
         return;
     publisher->answer_len = 0;
     publisher->press->pending--;
-}
-
-static void
-watch(struct publisher *publisher, int op, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data = {.ptr = &publisher->handler}};
-
-    if (epoll_ctl(publisher->press->epoll, op, publisher->wire.fd, &event) < 0)
-        fail("epoll_ctl failed");
+    if (publisher->press->publishing != PUBLISH_GRIP)
+        return;
+    wire_close(&publisher->wire);
+    publisher->ready = false;
+    publisher->press->n_ready--;
+    start(publisher);
 }
 
 static void
@@ -170,12 +197,12 @@ receive(struct publisher *publisher)
         fail("a publisher was thrown out");
     if (n <= 0)
         return;
-    if (posts(publisher->press))
+    if (posts(publisher->press)) {
         take_answer(publisher, scratch, (size_t)n);
-    if (publisher->ready)
-        return;
-    publisher->ready = true;
-    publisher->press->n_ready++;
+    } else if (!publisher->ready) {
+        publisher->ready = true;
+        publisher->press->n_ready++;
+    }
 }
 
 static void
@@ -200,7 +227,7 @@ void
 press_start(struct press *press)
 {
     bool framed = press->publishing == PUBLISH_WS || press->publishing == PUBLISH_MQTT_WS;
-    size_t room = (HEAD + 3 * press->size + PACKET_OVERHEAD) * press->burst;
+    size_t room = HEAD + (HEAD + 2 * press->size + PACKET_OVERHEAD) * press->burst;
 
     press->wire.protocol = framed ? WIRE_UPGRADE : WIRE_RAW;
     press->wire.subprotocol = press->publishing == PUBLISH_MQTT_WS ? "mqtt" : NULL;
@@ -211,9 +238,9 @@ press_start(struct press *press)
         publisher->handler.event = on_event;
         publisher->press = press;
         publisher->out = malloc(room);
-        if (publisher->out == NULL || wire_connect(&publisher->wire, &press->wire, i) < 0)
-            fail("a publisher cannot connect");
-        watch(publisher, EPOLL_CTL_ADD, EPOLLIN | EPOLLOUT);
+        if (publisher->out == NULL)
+            fail("out of memory");
+        start(publisher);
     }
     if (press->publishers == NULL)
         fail("out of memory");

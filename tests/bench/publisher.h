@@ -5,7 +5,8 @@
  *     press_start() → n_ready is count → press_publish() → pending is 0 → press_publish() …
  *
  * Posting, there is one request under way on a connection; publishers then are connections of one
- * burst. Otherwise a publisher sends its whole burst at once, and nothing answers (QoS 0).
+ * burst. Pushpin takes a burst in one request, and each request on a connection of its own. Otherwise a
+ * publisher sends its whole burst at once, and nothing answers (QoS 0).
  *
  * Thread:    one.
  * Lifetime:  press_start() to the end of the process.
@@ -42,16 +43,17 @@ struct press {
     struct publisher *publishers;
     unsigned n_ready;
     unsigned pending; /* answers */
-    uint64_t number;  /* of the next message */
+    unsigned n_connects;
+    uint64_t number; /* of the next message */
 };
 
-/* All but publishers, n_ready, pending and number is set. */
+/* All from wire to size is set. */
 void press_start(struct press *press);
 
 /* Messages of a round, all publishers together. */
 unsigned press_round_size(const struct press *press);
 
-/* One round; a POST that is still under way makes it wait. */
+/* One round. All publishers are ready, and nothing is pending. */
 void press_publish(struct press *press);
 
 #endif

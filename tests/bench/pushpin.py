@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Pushpin, and the application that it asks for each subscriber."""
+"""Pushpin, and the application that it asks for each subscriber, by way of zurl."""
 
+import http.client
 import http.server
 import os
 import threading
+import time
 
 from servers import free_port
 from topic_servers import TopicServer
@@ -19,12 +21,15 @@ stats_connection_ttl=120
 services=condure,pushpin-proxy,pushpin-handler
 http_port={port}
 logdir={folder}/log
-log_level=3
+log_level=1
 client_buffer_size=8192
 client_maxconn=9000
 condure_bin=condure
 zurl_bin=zurl
 [proxy]
+zurl_out_specs=ipc://{folder}/run/zurl-in
+zurl_out_stream_specs=ipc://{folder}/run/zurl-in-stream
+zurl_in_specs=ipc://{folder}/run/zurl-out
 routesfile={folder}/routes
 debug=false
 set_x_forwarded_protocol=proto-only
@@ -52,6 +57,23 @@ stats_report_interval=10
 stats_format=tnetstring
 """
 
+ZURL = """[General]
+instance_id=
+in_spec=ipc://{folder}/run/zurl-in
+in_stream_spec=ipc://{folder}/run/zurl-in-stream
+out_spec=ipc://{folder}/run/zurl-out
+in_req_spec=ipc://{folder}/run/zurl-req
+ipc_file_mode=660
+defpolicy=allow
+allow=
+deny=
+max_open_requests=9000
+buffer_size=200000
+timeout=600
+in_hwm=100000
+out_hwm=100000
+"""
+
 
 class Grip(http.server.BaseHTTPRequestHandler):
     """What Pushpin asks for each subscriber: it is told to hold it, on which channel. It runs beside the
@@ -69,9 +91,7 @@ class Grip(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_GET(self):
-        stream = self.path == "/sse"
-        self.reply("text/event-stream" if stream else "text/plain", b"",
-                   ("Grip-Hold", "stream" if stream else "response"), ("Grip-Channel", "bench"))
+        self.reply("text/event-stream", b"", ("Grip-Hold", "stream"), ("Grip-Channel", "bench"))
 
     def do_POST(self):
         """A WebSocket over HTTP: events in chunks."""
@@ -87,16 +107,22 @@ class Grip(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Backend(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+
 class Pushpin(TopicServer):
+    """Its polls lose what comes between two of them unless the application keeps it: there is none that does."""
+
     name = "pushpin"
     needs = ("pushpin", "condure", "zurl")
-    listening = {"ws": "/ws", "sse": "/sse", "poll": "/poll"}
+    listening = {"ws": "/ws", "sse": "/sse"}
     publishing = "grip"
     topic = "bench"
 
     def start(self, wrapper=()):
-        self.backend = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Grip)
-        self.backend.daemon_threads = True
+        self.backend = Backend(("127.0.0.1", 0), Grip)
         threading.Thread(target=self.backend.serve_forever, daemon=True).start()
         backend = self.backend.server_address[1]
         port, control = free_port(), free_port()
@@ -104,10 +130,29 @@ class Pushpin(TopicServer):
         self.write("routes", f"*,id=bench 127.0.0.1:{backend},over_http\n")
         for name in ("run", "log"):
             os.mkdir(os.path.join(self.folder, name))
-        conf = self.write("pushpin.conf", PUSHPIN.format(
-            folder=self.folder, port=port, control=control))
+        conf = self.write("pushpin.conf", PUSHPIN.format(folder=self.folder, port=port, control=control))
+        zurl = self.write("zurl.conf", ZURL.format(folder=self.folder))
+        self.run(["zurl", f"--config={zurl}"], wrapper)
         self.run(["pushpin", f"--config={conf}"], wrapper)
         return self.wait()
+
+    def wait(self):
+        """Its ports are open some time before it knows its routes."""
+        super().wait()
+        end = time.monotonic() + 20
+        while True:
+            asking = http.client.HTTPConnection("127.0.0.1", self.ports["listen"], timeout=20)
+            try:
+                asking.request("GET", self.listening["sse"])
+                if asking.getresponse().status == 200:
+                    return self
+            except OSError:
+                pass
+            finally:
+                asking.close()
+            if time.monotonic() > end:
+                raise RuntimeError("pushpin answers no request")
+            time.sleep(0.1)
 
     def publish_path(self):
         return "/publish/"

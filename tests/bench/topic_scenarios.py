@@ -32,7 +32,9 @@ def fanouts():
     label = {"ws": "WebSockets", "sse": "EventSources", "poll": "long polls"}
     for kind in ("ws", "sse", "poll"):
         ours = {CulvertTopics: kind} if kind == "poll" else {CulvertTopics: kind, CulvertJson: kind}
-        kinds = {**ours, NchanTopics: kind, BareFanout: "raw", Pushpin: kind}
+        kinds = {**ours, NchanTopics: kind, BareFanout: "raw"}
+        if kind != "poll":
+            kinds[Pushpin] = kind
         one = 0.70 if kind == "poll" else 0.85
         for count in COUNTS:
             goals = {"nchan": one} if kind == "poll" or count >= 1000 else {}

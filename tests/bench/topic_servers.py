@@ -29,7 +29,7 @@ class TopicServer(Server):
     def burst_options(self, burst):
         """Posts of a burst come at once, each on a connection of its own; other publishers send their
         burst in one piece."""
-        return ["-j", str(burst)] if self.publishing in ("post", "grip") else ["-k", str(burst)]
+        return ["-j", str(burst)] if self.publishing == "post" else ["-k", str(burst)]
 
     def command(self, kind, count, burst):
         command = [f"{TOOLS}/topics", "-s", kind, "-P", self.listen_path(kind), "-c", str(count),

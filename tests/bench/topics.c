@@ -141,7 +141,7 @@ static bool
 is_sensible(const struct topics *topics)
 {
     const struct press *press = &topics->press;
-    bool posts = press->publishing == PUBLISH_POST || press->publishing == PUBLISH_GRIP;
+    bool posts = press->publishing == PUBLISH_POST;
 
     return topics->n_subscribers > 0 && press->count > 0 && press->burst > 0 && press->size >= 2 &&
            press->size <= SIZE_MAX_BYTES && (!posts || press->burst == 1);
@@ -229,6 +229,8 @@ run_round(struct topics *topics)
     struct press *press = &topics->press;
     uint64_t end = now_ns() + (uint64_t)(ROUND_SECONDS * 1e9);
 
+    while (press->n_ready < press->count && now_ns() < end)
+        turn(topics, 100);
     audience_round(audience, press_round_size(press), press->number);
     press_publish(press);
     while ((audience->n_done < audience->count || press->pending > 0) && now_ns() < end)

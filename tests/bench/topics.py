@@ -90,7 +90,7 @@ def connect(bench, scenario):
         try:
             clients[kind] = open_clients(bench, scenario, kind)
         except (Missing, RuntimeError) as error:
-            absent[kind] = str(error).split("\n", 1)[0][:100]
+            absent[kind] = str(error).replace(bench.folder, "").split("\n", 1)[0][:140]
     return clients, absent
 
 
@@ -142,7 +142,8 @@ def run_scenario(bench, scenario):
         for each in clients.values():
             each.close()
     rows = [row(scenario, kind, found) for kind in clients]
-    return rows + [[scenario.name, kind.name, "missing", why, *[""] * 7] for kind, why in absent.items()]
+    rows += [[scenario.name, kind.name, "missing", *[""] * 8] for kind in absent]
+    return rows, [f"{kind.name}: {why}" for kind, why in absent.items()]
 
 
 # ---- idle subscribers ----
@@ -191,16 +192,20 @@ def run_idle(bench):
 
 
 def run(bench, only, report):
-    rows = []
+    rows, absent = [], {}
     for scenario in TOPIC_SCENARIOS:
         if only not in (None, scenario.name, scenario.name.split("-")[0]):
             continue
         began = time.monotonic()
-        rows += run_scenario(bench, scenario)
+        more, missing = run_scenario(bench, scenario)
+        rows += more
+        absent.update(dict.fromkeys(missing))
         print(f"  {scenario.name}: {scenario.what} ({time.monotonic() - began:.0f} s)", flush=True)
     if rows:
         report(f"Topics, messages of 100 bytes: CPU time of all processes of the server for each message that comes; "
                f"the ratio of culvert's, its median and the interval of the median. Latency from publishing, a "
                f"burst of {BURST} at once, to each message, and to the last one of all", figures.table(HEAD, rows))
+        for each in absent:
+            print(f"  missing: {each}")
     if only in (None, "idle-topics"):
         report(f"Idle subscribers ({IDLE:,} more; anonymous and shared PSS of the server's processes)", run_idle(bench))
