@@ -4,7 +4,7 @@
  * src/conf/keys.c. After a change of the table, or of culvert.ini.5.in:
  *
  *     cc -D_GNU_SOURCE -Iinclude -o build/generate contrib/man/generate.c src/conf/[a-z]*.c \
- *         src/base/map.c -linih -lm
+ *         src/base/map.c src/base/topic_*.c src/base/topic_*.c -linih -lm
  *     build/generate ini > conf/culvert.ini
  *     build/generate man < contrib/man/culvert.ini.5.in > contrib/man/culvert.ini.5
  *
@@ -44,11 +44,13 @@ static const struct part parts[] = {
     {"log", "log", ALL, "", ""},
     {"tls", "tls", ALL, ";",
      "; The certificate for addresses with tls; [tls HOST] adds the one of a host, *.HOST too.\n"},
+    {"bus", "bus", ALL, "",
+     "; What topic routes share; [bus NAME] adds one, which a route is on with topics:NAME.\n"},
     {"defaults", "route", WITH_DEFAULT, "", "; For routes that do not say otherwise.\n"},
     {"route /", "route", WITHOUT_DEFAULT, "",
      "; [route /PATH] or [route HOST/PATH]: '/x' is that path alone, '/x/' is all below it; the\n"
      "; longest wins. A route takes any key of [defaults] too. Targets: tcp://HOST:PORT,\n"
-     "; tls://HOST:PORT, unix:PATH, map:FILE, echo: and files:DIR.\n"},
+     "; tls://HOST:PORT, unix:PATH, map:FILE, echo:, topics:, topics:BUS and files:DIR.\n"},
 };
 
 static bool
@@ -135,6 +137,10 @@ placeholder(const struct conf_key *key)
         return ".Ar text";
     case CONF_LIST:
         return ".Ar name , ...";
+    case CONF_FILTERS:
+        return ".Ar filter , ...";
+    case CONF_BUS:
+        return ".Ar bus";
     case CONF_ORIGINS:
         return ".Cm same | any | Ar origin , ...";
     case CONF_PATH:
@@ -173,7 +179,11 @@ write_key(const struct conf_key *key)
     printf(".It Ic %s Li = %s\n", key->name, placeholder(key) + 1);
     printf("%c%s.\n", toupper((unsigned char)key->meaning[0]), key->meaning + 1);
     write_range(key);
-    if (key->not_files)
+    if (key->uses == CONF_USE_TOPICS)
+        puts("Only with a target\n.Li topics: .");
+    else if (key->uses != 0 && (key->uses & CONF_USE_TOPICS) == 0)
+        puts("Not with a target\n.Li files:\nor\n.Li topics: .");
+    else if (key->uses != 0)
         puts("Not with a target\n.Li files: .");
     if (!key->reloadable)
         puts("A change takes effect at the next start.");

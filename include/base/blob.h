@@ -31,6 +31,9 @@ struct blob {
 struct blob *blob_new(const void *bytes, size_t len, unsigned tag)
     __attribute__((warn_unused_result));
 
+/* The same with the bytes still to be written, before anybody else gets it. */
+struct blob *blob_reserve(size_t len, unsigned tag) __attribute__((warn_unused_result));
+
 struct blob *blob_ref(struct blob *blob);
 /* NULL is fine. */
 void blob_unref(struct blob *blob);

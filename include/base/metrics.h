@@ -104,10 +104,18 @@ struct metrics_sessions {
     uint64_t expired; /* nobody came back in time */
 };
 
+/* Of topics. */
+struct metrics_topics {
+    uint64_t published; /* by clients, and taken by the bus */
+    uint64_t refused;   /* publications that were not, or are not known to be */
+    uint64_t dropped;   /* messages that a subscriber's full queue had no room for */
+};
+
 /* Of one route on one worker. */
 struct metrics_route {
     struct metrics_flow flows[METRICS_TRANSPORTS];
     struct metrics_sessions sessions;
+    struct metrics_topics topics;
     uint64_t closes[METRICS_INITIATORS][METRICS_CODES];
     uint64_t refusals[METRICS_REFUSALS];
     struct metrics_histogram connect;   /* from the request to the connected target */

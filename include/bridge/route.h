@@ -23,8 +23,10 @@ struct linger_set;
 struct loop;
 struct resolver;
 struct service;
+struct hubs;
 struct sessions;
 struct snapshot;
+struct topic_clients;
 struct ws_digest;
 
 /* On every answer of a stream route: nobody between us and the client may keep it or change it. */
@@ -37,6 +39,8 @@ struct route_context {
     struct linger_set *lingers;
     struct bridge_set *bridges;
     struct sessions *sessions;
+    struct hubs *hubs;
+    struct topic_clients *topic_clients;
     struct service *service; /* the worker's, which knows the others */
     struct ws_digest *digest;
     struct limits *limits;

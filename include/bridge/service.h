@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct buses;
 struct http_moved;
 struct limits;
 struct loop;
@@ -41,6 +42,7 @@ struct service_port {
 
 struct service_config {
     struct snapshot *snapshot; /* a reference is taken */
+    struct buses *buses;       /* of all workers; borrowed */
     const struct service_port *ports;
     size_t n_ports;
     size_t sockets_max;   /* for clients and targets: over it a client is accepted for a half-open

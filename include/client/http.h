@@ -237,7 +237,11 @@ struct exchange_taken {
     bool ended; /* the client's FIN was seen already */
 };
 
-/* Takes the stream for another protocol; owner gets its events, reading is off. The http and the
+/* An answer of unknown length ends with the connection, and is not chunked: what is written on it may be
+ * the same bytes for many. */
+void exchange_frame_by_end(struct exchange *exchange);
+
+/* Takes the stream, for another protocol or for an answer that has begun; owner gets its events, reading is off. The http and the
  * exchange end, without a line in the access log. */
 void exchange_take(struct exchange *exchange, struct stream_owner *owner,
                    struct exchange_taken *taken);

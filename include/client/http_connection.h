@@ -50,6 +50,7 @@ struct exchange {
     bool json;        /* errors as JSON */
     bool close_after; /* the connection ends with this answer */
     bool http10;
+    bool to_the_end; /* an answer of unknown length ends with the connection */
     bool chunked; /* the answer is */
 };
 

@@ -4,7 +4,8 @@
  *
  *     listen   8080  :8080  127.0.0.1:8080  localhost:8080  [::]:8443 tls  unix:/run/culvert.sock
  *     admin    the same without flags, or off
- *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  map:FILE  echo:  files:DIR
+ *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  map:FILE  echo:  files:DIR  topics:[BUS]
+ *     url      memory:  mqtt://HOST[:PORT]  mqtts://HOST[:PORT]
  *
  * Thread:    that of the loader.
  * Ownership: texts live in the snapshot's pool.
@@ -18,6 +19,7 @@
 
 #include "conf/context.h"
 
+struct conf_bus;
 struct conf_key;
 struct conf_listen;
 struct conf_target;
@@ -37,6 +39,14 @@ bool conf_address_admin(struct conf_context *context, const struct conf_place *p
 bool conf_address_target(struct conf_context *context, const struct conf_place *place,
                          const struct conf_key *key, const char *value, struct conf_target *target)
     __attribute__((warn_unused_result));
+
+/* Sets url, kind, host, port. */
+bool conf_address_bus(struct conf_context *context, const struct conf_place *place,
+                      const struct conf_key *key, const char *value, struct conf_bus *bus)
+    __attribute__((warn_unused_result));
+
+/* What stands behind topics: and in [bus NAME]: letters, digits, - and _, at most 32. */
+bool conf_address_is_bus_name(const char *name);
 
 /*
  * What a token in a map stands for: HOST:PORT or a target of streams, a unix socket by its absolute

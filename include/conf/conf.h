@@ -65,12 +65,13 @@ struct conf_tls {
 };
 
 enum conf_target_kind {
-    CONF_TARGET_TCP,   /* tcp://HOST:PORT */
-    CONF_TARGET_TLS,   /* tls://HOST:PORT */
-    CONF_TARGET_UNIX,  /* unix:/PATH */
-    CONF_TARGET_ECHO,  /* echo: */
-    CONF_TARGET_FILES, /* files:DIR */
-    CONF_TARGET_MAP,   /* map:FILE: the request's token chooses */
+    CONF_TARGET_TCP,    /* tcp://HOST:PORT */
+    CONF_TARGET_TLS,    /* tls://HOST:PORT */
+    CONF_TARGET_UNIX,   /* unix:/PATH */
+    CONF_TARGET_ECHO,   /* echo: */
+    CONF_TARGET_FILES,  /* files:DIR */
+    CONF_TARGET_MAP,    /* map:FILE: the request's token chooses */
+    CONF_TARGET_TOPICS, /* topics:[BUS] */
 };
 
 struct conf_target {
@@ -79,6 +80,7 @@ struct conf_target {
     char *host; /* a name or a numeric address, IPv6 without brackets; tcp and tls */
     uint16_t port;
     char *path; /* unix: the socket; files: the directory; map: the file; absolute */
+    char *bus;  /* topics: its name, "" for that of [bus] */
 };
 
 /* What a target's bytes are to the client. */
@@ -101,6 +103,20 @@ enum conf_send_proxy {
     CONF_SEND_PROXY_NO,
     CONF_SEND_PROXY_V1,
     CONF_SEND_PROXY_V2,
+};
+
+/* What a topic route's messages are to the client. */
+enum conf_payload {
+    CONF_PAYLOAD_JSON, /* with topic and id */
+    CONF_PAYLOAD_RAW,  /* the payload alone */
+};
+
+/* What is done with a subscriber whose queue is full. */
+enum conf_overflow {
+    CONF_OVERFLOW_DROP_OLDEST,
+    CONF_OVERFLOW_DROP_NEWEST,
+    CONF_OVERFLOW_COALESCE, /* the latest of each topic is kept */
+    CONF_OVERFLOW_DISCONNECT,
 };
 
 /* How a client's side may be carried; in the order of enum metrics_transport. */
@@ -149,6 +165,66 @@ struct conf_route {
     bool tls_verify;
     char *tls_ca; /* NULL: the system's */
     unsigned tls_ca_line;
+
+    size_t bus;       /* topics: of conf->buses */
+    char **subscribe; /* topic filters; NULL-terminated, perhaps empty */
+    char **publish;
+    enum conf_payload payload;
+    bool retain;
+    unsigned queue_messages; /* for one subscriber */
+    size_t queue_bytes;
+    enum conf_overflow overflow;
+};
+
+enum conf_bus_kind {
+    CONF_BUS_MEMORY, /* memory: */
+    CONF_BUS_MQTT,   /* mqtt://HOST[:PORT] */
+    CONF_BUS_MQTTS,
+};
+
+enum conf_mqtt_version {
+    CONF_MQTT_3_1_1,
+    CONF_MQTT_5,
+};
+
+/* [bus] and [bus NAME]: what topic routes share. */
+struct conf_bus {
+    char *name;    /* "" for [bus] */
+    unsigned line; /* 0: there is no such section, all of it is default */
+    char *url;     /* as configured */
+    enum conf_bus_kind kind;
+    char *host; /* mqtt, mqtts */
+    uint16_t port;
+
+    unsigned history_messages; /* all topics together; each worker refers to so many */
+    size_t history_bytes;
+    unsigned retained_max; /* topics */
+
+    /* mqtt, mqtts */
+    char *client_id; /* "": made up at each start */
+    char *username;  /* "": none */
+    char *password_file;
+    unsigned password_file_line;
+    char *password; /* what stands in the file; NULL: none */
+    enum conf_mqtt_version mqtt_version;
+    unsigned qos;
+    double keep_alive;
+    double connect_timeout;
+    double publish_timeout; /* from a client's publication to the broker's acknowledgement */
+    unsigned publish_max;   /* publications that wait for it */
+    bool clean_start;
+    double session_expiry;
+    char *will_topic; /* "": no will */
+    char *will_payload;
+    unsigned will_qos;
+    bool will_retain;
+    bool tls_verify;
+    char *tls_ca; /* NULL: the system's */
+    unsigned tls_ca_line;
+    char *tls_certificate; /* ours, with its key; NULL: none */
+    unsigned tls_certificate_line;
+    char *tls_private_key;
+    unsigned tls_private_key_line;
 };
 
 struct conf {
@@ -178,6 +254,9 @@ struct conf {
 
     struct conf_route *routes; /* in the order of the file */
     size_t n_routes;
+
+    struct conf_bus *buses; /* that of [bus] is always there */
+    size_t n_buses;
 
     unsigned references; /* atomic; private to conf.c */
 };
@@ -241,6 +320,8 @@ const struct conf_route *conf_find_route(const struct conf *conf, const char *ho
 const struct conf_key *conf_next_fixed(const struct conf *old, const struct conf *conf,
                                        const struct conf_key *after);
 
+enum conf_use conf_route_use(const struct conf_route *route);
+
 /* How long a connection of any of its routes may take to end. */
 double conf_longest_close_timeout(const struct conf *conf);
 
@@ -256,16 +337,25 @@ enum conf_type {
     CONF_TEXT,
     CONF_LIST,
     CONF_ORIGINS,
+    CONF_FILTERS,
     CONF_PATH,
     CONF_LISTEN,
     CONF_ADMIN, /* one address without flags, or off */
     CONF_NETWORKS,
     CONF_TARGET,
+    CONF_BUS,
     CONF_MODE,
 };
 
+/* Kinds of routes. */
+enum conf_use {
+    CONF_USE_FILES = 1,
+    CONF_USE_STREAM = 2,
+    CONF_USE_TOPICS = 4,
+};
+
 struct conf_key {
-    const char *section; /* "server", "log", "tls", "route" (which [defaults] takes too) */
+    const char *section; /* "server", "log", "tls", "bus", "route" (which [defaults] takes too) */
     const char *name;
     enum conf_type type;
     const char *standard; /* default, as it would be written; NULL: must be given */
@@ -274,7 +364,7 @@ struct conf_key {
                              durations one that is taken besides the range: "auto", "0"; of paths
                              what they name: "file", "directory", "output"; else NULL */
     bool reloadable;      /* takes effect on reload */
-    bool not_files;       /* of routes: says nothing to a route with a target files: */
+    unsigned uses;        /* of routes: of enum conf_use, those it says something to; 0: all */
     const char *meaning;  /* one line */
     size_t offset;        /* in its struct */
     size_t line_offset;   /* of the field that takes the line, in the same struct; 0: none */

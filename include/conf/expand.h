@@ -13,6 +13,7 @@
 #ifndef CULVERT_CONF_EXPAND_H
 #define CULVERT_CONF_EXPAND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -24,11 +25,13 @@
 /* Narrows *text and returns its length without a comment and without blanks at the ends. */
 size_t conf_expand_trim(const char **text, size_t len);
 
-/* The value of a trimmed raw text, from the scratch pool; NULL after a mistake. */
+/* The value of a trimmed raw text, from the scratch pool; NULL after a mistake. places: ${user} and
+ * ${client_id} are places of a template (base/topic_template.h) and stay. */
 char *conf_expand(struct conf_context *context, const struct conf_place *place, const char *raw,
-                  size_t len) __attribute__((warn_unused_result));
+                  size_t len, bool places) __attribute__((warn_unused_result));
 
 /* Writes a value so that reading it gives the same bytes. The value holds no line feed. */
 void conf_expand_escape(const char *value, FILE *out);
+void conf_expand_escape_filter(const char *value, FILE *out); /* its places stay */
 
 #endif

@@ -26,4 +26,9 @@ char **conf_names_read(struct conf_context *context, const struct conf_place *pl
 char **conf_names_read_origins(struct conf_context *context, const struct conf_place *place,
                                const char *text) __attribute__((warn_unused_result));
 
+/* Topic filters of MQTT, with places for who the client is (base/topic_template.h). NULL-terminated;
+ * empty for an empty text. */
+char **conf_names_read_filters(struct conf_context *context, const struct conf_place *place,
+                               const char *text) __attribute__((warn_unused_result));
+
 #endif

@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 struct addr;
 struct loop;
@@ -86,6 +87,13 @@ void stream_want_read(struct stream *stream, bool on);
  * why).
  */
 int stream_write(struct stream *stream, const void *data, size_t len);
+
+/*
+ * Offers pieces to a plain stream on which nothing waits: nothing is kept. Returns how many bytes the socket
+ * took, or -1 as stream_write(). To be called again when it takes more, the caller writes what is left of
+ * a piece that was cut.
+ */
+ssize_t stream_offer(struct stream *stream, struct iovec *pieces, unsigned n);
 
 /*
  * Bytes that stay in the kernel on their way from one plain stream to another, which costs the less

@@ -158,6 +158,10 @@ int http1_path_decode(struct span path, char *out);
  */
 int http1_query_get(struct span query, const char *key, char *out, size_t size);
 
+/* The next value of a key that may come more than once, decoded in the same way; *query becomes what is behind
+ * it. Returns 1, 0 if there is no more, or -1. */
+int http1_query_next(struct span *query, const char *key, char *out, size_t size);
+
 /* Whether every key and value of a raw query can be decoded: no broken escape, no NUL, UTF-8. */
 bool http1_query_valid(struct span query);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct blob *
-blob_new(const void *bytes, size_t len, unsigned tag)
+blob_reserve(size_t len, unsigned tag)
 {
     struct blob *blob = len < SIZE_MAX - sizeof *blob ? malloc(sizeof *blob + len) : NULL;
 
@@ -14,7 +14,15 @@ blob_new(const void *bytes, size_t len, unsigned tag)
     blob->references = 1;
     blob->tag = tag;
     blob->len = len;
-    if (len > 0)
+    return blob;
+}
+
+struct blob *
+blob_new(const void *bytes, size_t len, unsigned tag)
+{
+    struct blob *blob = blob_reserve(len, tag);
+
+    if (blob != NULL && len > 0)
         memcpy(blob->data, bytes, len);
     return blob;
 }

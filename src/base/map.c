@@ -6,69 +6,17 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/siphash.h"
+
 enum {
     FIRST_BUCKETS = 64,
 };
 
-/* ---- SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") ---- */
-
-struct sip {
-    uint64_t a, b, c, d; /* the paper's v0 to v3 */
-};
-
 static uint64_t
-rotate(uint64_t x, unsigned bits)
+hash_of(const struct map *map, const char *key)
 {
-    return x << bits | x >> (64 - bits);
+    return siphash(map->seed, key, strlen(key));
 }
-
-static void
-sip_round(struct sip *sip)
-{
-    sip->a += sip->b;
-    sip->c += sip->d;
-    sip->b = rotate(sip->b, 13) ^ sip->a;
-    sip->d = rotate(sip->d, 16) ^ sip->c;
-    sip->a = rotate(sip->a, 32);
-    sip->c += sip->b;
-    sip->a += sip->d;
-    sip->b = rotate(sip->b, 17) ^ sip->c;
-    sip->d = rotate(sip->d, 21) ^ sip->a;
-    sip->c = rotate(sip->c, 32);
-}
-
-static void
-sip_word(struct sip *sip, uint64_t word)
-{
-    sip->d ^= word;
-    sip_round(sip);
-    sip->a ^= word;
-}
-
-static uint64_t
-hash_of(const uint64_t seed[2], const char *key)
-{
-    size_t len = strlen(key);
-    struct sip sip = {seed[0] ^ 0x736f6d6570736575, seed[1] ^ 0x646f72616e646f6d,
-                      seed[0] ^ 0x6c7967656e657261, seed[1] ^ 0x7465646279746573};
-    uint64_t word;
-    size_t at;
-
-    for (at = 0; at + sizeof word <= len; at += sizeof word) {
-        memcpy(&word, key + at, sizeof word);
-        sip_word(&sip, word);
-    }
-    word = 0;
-    memcpy(&word, key + at, len - at);
-    sip_word(&sip, word | (uint64_t)len << 56);
-    sip.c ^= 0xff;
-    sip_round(&sip);
-    sip_round(&sip);
-    sip_round(&sip);
-    return sip.a ^ sip.b ^ sip.c ^ sip.d;
-}
-
-/* ---- the table ---- */
 
 static struct map_entry **
 bucket_of(const struct map *map, uint64_t hash)
@@ -127,7 +75,7 @@ map_deinit(struct map *map)
 struct map_entry *
 map_find(const struct map *map, const char *key)
 {
-    uint64_t hash = hash_of(map->seed, key);
+    uint64_t hash = hash_of(map, key);
 
     for (struct map_entry *entry = *bucket_of(map, hash); entry != NULL; entry = entry->next) {
         if (entry->hash == hash && strcmp(entry->key, key) == 0)
@@ -142,7 +90,7 @@ map_add(struct map *map, struct map_entry *entry, const char *key)
     if (map->count >= map->n_buckets)
         grow(map);
     entry->key = key;
-    entry->hash = hash_of(map->seed, key);
+    entry->hash = hash_of(map, key);
     insert(map, entry);
     map->count++;
 }

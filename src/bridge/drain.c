@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "base/list.h"
-#include "bridge/bridge.h"
 #include "event/loop.h"
 
 static void
@@ -14,7 +13,7 @@ tell_next(struct drain *drain)
     double now = loop_now(timer_loop(&drain->timer));
     size_t left;
 
-    while ((left = bridge_drain_next(drain->set, 1001, "server is stopping")) > 0) {
+    while ((left = drain->next(drain)) > 0) {
         /* From when it was due, not from now: being woken late must not slow the rest down. */
         drain->due += fmax(drain->until - drain->due, 0) / (double)left;
         if (drain->due > now)
@@ -31,9 +30,9 @@ on_timer(struct timer *timer)
 }
 
 void
-drain_init(struct drain *drain, struct loop *loop, struct bridge_set *set)
+drain_init(struct drain *drain, struct loop *loop, size_t (*next)(struct drain *drain))
 {
-    drain->set = set;
+    drain->next = next;
     drain->due = drain->until = 0;
     timer_init(&drain->timer, loop, on_timer);
 }

@@ -15,6 +15,7 @@
 #include "event/loop.h"
 #include "event/worker.h"
 #include "net/listen_set.h"
+#include "topic/buses.h"
 
 /* One worker with what it serves. Each message is under way at most once. */
 struct crew {
@@ -35,6 +36,7 @@ struct fleet {
     struct fleet_owner *owner;
     struct fleet_owner nobody; /* in its place while the fleet is being freed */
     struct snapshot *snapshot;
+    struct buses *buses;
     struct listen_set *listens;
     struct listen_set *old_listens; /* while workers go over to others */
     unsigned n_changing;            /* workers that have not gone over yet */
@@ -56,6 +58,7 @@ deliver_configured(struct loop_message *message)
         return;
     listen_set_close(fleet->old_listens);
     fleet->old_listens = NULL;
+    buses_follow(fleet->buses, fleet->snapshot->conf);
     fleet->owner->configured(fleet->owner);
 }
 
@@ -150,6 +153,7 @@ make_config(const struct fleet *fleet, struct snapshot *snapshot, const struct l
         ports[i].proxy = listen_set_conf(listens, i)->proxy;
     }
     config->snapshot = snapshot;
+    config->buses = fleet->buses;
     config->ports = ports;
     config->n_ports = n;
     config->half_open_max = share_of(snapshot->conf->half_open_max, fleet->n);
@@ -218,7 +222,8 @@ fleet_configure(struct fleet *fleet, struct snapshot *snapshot)
 
     if (listens == NULL)
         return -1;
-    if (order_configure(fleet, snapshot, listens) != 0) {
+    if (buses_open(fleet->buses, snapshot->conf) != 0 ||
+        order_configure(fleet, snapshot, listens) != 0) {
         listen_set_close(listens);
         return -1;
     }
@@ -326,8 +331,12 @@ fleet_start(const struct fleet_options *options)
     fleet->services = calloc(fleet->n, sizeof(struct service *));
     if (fleet->services == NULL)
         log_error(loop_log(options->loop), "fleet", "out of memory");
-    if (fleet->listens != NULL && fleet->services != NULL && start_all(fleet) == 0)
+    fleet->buses = buses_new(loop_log(fleet->loop));
+    if (fleet->listens != NULL && fleet->services != NULL && fleet->buses != NULL &&
+        buses_open(fleet->buses, conf) == 0 && start_all(fleet) == 0) {
+        buses_follow(fleet->buses, conf);
         return fleet;
+    }
     fleet_free(fleet);
     return NULL;
 }
@@ -359,6 +368,7 @@ fleet_free(struct fleet *fleet)
         abort(); /* threads that cannot be told to end: nothing may be freed beneath them */
     for (i = 0; i < fleet->n; i++)
         worker_join(fleet->crews[i].worker);
+    buses_close(fleet->buses);
     for (i = 0; i < fleet->n;
          i++) /* what has come too late; before any of those it names is freed */
         if (fleet->crews[i].loop != NULL)
@@ -366,6 +376,7 @@ fleet_free(struct fleet *fleet)
     for (i = 0; i < fleet->n; i++)
         free_crew(&fleet->crews[i]);
     loop_deliver(fleet->loop); /* what they have told since */
+    buses_free(fleet->buses);
     listen_set_close(fleet->old_listens);
     listen_set_close(fleet->listens);
     snapshot_unref(fleet->snapshot);

@@ -11,6 +11,7 @@
 #include "bridge/opening.h"
 #include "bridge/session_route.h"
 #include "bridge/snapshot.h"
+#include "bridge/topic_route.h"
 #include "client/http.h"
 #include "conf/conf.h"
 #include "event/loop.h"
@@ -347,6 +348,11 @@ serve(const struct route_context *context, struct exchange *exchange,
             tell_methods(exchange, ALLOW_FILES);
         else
             files_serve(exchange, route->target.path, path_below(route, path));
+        return;
+    }
+    if (route->target.kind == CONF_TARGET_TOPICS) {
+        if (passes_origin(context, exchange, route) && passes_query(exchange, ROUTE_NO_CACHE))
+            topic_route(context, exchange, route);
         return;
     }
     if (is_for_web(route, exchange)) {

@@ -12,6 +12,7 @@
 #include "bridge/drain.h"
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
+#include "bridge/topic_route.h"
 #include "client/http.h"
 #include "client/proxied.h"
 #include "client/sessions.h"
@@ -24,8 +25,10 @@
 #include "net/resolver.h"
 #include "net/tls.h"
 #include "proto/ws_handshake.h"
+#include "topic/buses.h"
 
-#define LOOK 0.02 /* seconds between looks at what is left while draining or stopping */
+#define LEAVING "server is stopping"
+#define LOOK    0.02 /* seconds between looks at what is left while draining or stopping */
 
 struct port {
     struct listener_owner owner;
@@ -58,6 +61,8 @@ struct service {
     struct http_set https;
     struct bridge_set bridges;
     struct sessions sessions;
+    struct hubs hubs;
+    struct topic_clients topic_clients;
     struct service *const *peers;
     unsigned n_peers;
     struct ws_digest *digest;
@@ -83,6 +88,8 @@ on_request(struct http_handler *handler, struct exchange *exchange)
         .lingers = &service->lingers,
         .bridges = &service->bridges,
         .sessions = &service->sessions,
+        .hubs = &service->hubs,
+        .topic_clients = &service->topic_clients,
         .service = service,
         .digest = service->digest,
         .limits = service->limits,
@@ -337,22 +344,37 @@ static size_t
 open_connections(const struct service *service)
 {
     return service->proxieds.n_members + service->https.n_members + service->bridges.n_members +
-           service->lingers.n_members;
+           service->topic_clients.n_members + service->lingers.n_members;
 }
 
 static void
 close_all(struct service *service)
 {
     proxied_close_all(&service->proxieds);
+    topic_clients_close_all(&service->topic_clients);
     http_close_all(&service->https);
     bridge_close_all(&service->bridges);
     linger_close_all(&service->lingers);
 }
 
+/* Those with targets of their own first. */
+static size_t
+tell_next(struct drain *drain)
+{
+    struct service *service = container_of(drain, struct service, drain);
+    size_t clients = service->topic_clients.n_members - service->topic_clients.n_leaving;
+    size_t left = bridge_drain_next(&service->bridges, 1001, LEAVING);
+
+    if (left > 0)
+        return left + clients;
+    return topic_clients_drain_next(&service->topic_clients, 1001, LEAVING);
+}
+
 static void
 look_whether_drained(struct service *service)
 {
-    if (service->bridges.n_members > 0 || service->https.n_open > 0) {
+    if (service->bridges.n_members > 0 || service->topic_clients.n_members > 0 ||
+        service->https.n_open > 0) {
         timer_set(&service->look, loop_now(service->loop) + LOOK);
         return;
     }
@@ -411,7 +433,8 @@ service_stop(struct service *service, bool at_once)
         close_ports(service, true, true);
         proxied_hurry_all(&service->proxieds, HTTP_LAST_CHANCE);
         http_drain_all(&service->https);
-        bridge_drain_all(&service->bridges, 1001, "server is stopping");
+        bridge_drain_all(&service->bridges, 1001, LEAVING);
+        topic_clients_drain_all(&service->topic_clients, 1001, LEAVING);
     }
     if (at_once)
         service->stop_by = now;
@@ -431,6 +454,7 @@ service_configure(struct service *service, const struct service_config *config)
     service->sockets_max = config->sockets_max;
     service->https.half_open.max = config->half_open_max;
     (void)resolver_reload(service->resolver);
+    (void)hubs_update(&service->hubs, config->buses); /* what is missing answers 503 */
     service->owner->configured(service->owner);
 }
 
@@ -460,7 +484,9 @@ service_new(const struct service_options *options)
     http_set_init(&service->https, service->loop);
     service->https.half_open.max = options->config.half_open_max;
     bridge_set_init(&service->bridges);
-    drain_init(&service->drain, service->loop, &service->bridges);
+    hubs_init(&service->hubs, service->loop);
+    topic_clients_init(&service->topic_clients);
+    drain_init(&service->drain, service->loop, tell_next);
     timer_init(&service->look, service->loop, on_look);
     service->resolver = resolver_new(service->loop, NULL);
     service->digest = ws_digest_new();
@@ -471,6 +497,7 @@ service_new(const struct service_options *options)
         return NULL;
     }
     if (service->resolver == NULL || service->digest == NULL ||
+        hubs_update(&service->hubs, options->config.buses) != 0 ||
         set_ports(service, options->config.ports, options->config.n_ports) != 0) {
         service_free(service);
         return NULL;
@@ -490,6 +517,7 @@ service_free(struct service *service)
     http_set_deinit(&service->https);
     resolver_free(service->resolver);
     sessions_deinit(&service->sessions);
+    hubs_deinit(&service->hubs);
     ws_digest_free(service->digest);
     snapshot_unref(service->snapshot);
     free(service);

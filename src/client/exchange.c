@@ -169,6 +169,12 @@ exchange_close_after(struct exchange *exchange)
     exchange->close_after = true;
 }
 
+void
+exchange_frame_by_end(struct exchange *exchange)
+{
+    exchange->to_the_end = true;
+}
+
 /* ---- answering ---- */
 
 static bool
@@ -186,7 +192,7 @@ framing_line(struct exchange *exchange, char *out, size_t size)
         return;
     if (exchange->length >= 0) {
         snprintf(out, size, "Content-Length: %" PRId64 "\r\n", exchange->length);
-    } else if (exchange->http10) {
+    } else if (exchange->http10 || exchange->to_the_end) {
         exchange->close_after = true;
     } else {
         exchange->chunked = true;
@@ -448,7 +454,8 @@ exchange_take(struct exchange *exchange, struct stream_owner *owner, struct exch
     stream_want_read(http->stream, false);
     stream_set_owner(http->stream, owner);
     http->stream = NULL;
-    exchange->status = 101;
+    if (exchange->status == 0)
+        exchange->status = 101;
     http_close_exchange(http);
     http_end(http);
 }

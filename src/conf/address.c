@@ -228,14 +228,16 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
                     const struct conf_key *key, const char *value, struct conf_target *target)
 {
     static const char *const schemes[] = {
-        [CONF_TARGET_TCP] = "tcp://", [CONF_TARGET_TLS] = "tls://",   [CONF_TARGET_UNIX] = "unix:",
-        [CONF_TARGET_ECHO] = "echo:", [CONF_TARGET_FILES] = "files:", [CONF_TARGET_MAP] = "map:",
+        [CONF_TARGET_TCP] = "tcp://",     [CONF_TARGET_TLS] = "tls://",
+        [CONF_TARGET_UNIX] = "unix:",     [CONF_TARGET_ECHO] = "echo:",
+        [CONF_TARGET_FILES] = "files:",   [CONF_TARGET_MAP] = "map:",
+        [CONF_TARGET_TOPICS] = "topics:",
     };
     const char *rest = NULL;
     unsigned kind = 0;
 
     memset(target, 0, sizeof(*target));
-    while (kind <= CONF_TARGET_MAP && (rest = behind(value, schemes[kind])) == NULL)
+    while (kind <= CONF_TARGET_TOPICS && (rest = behind(value, schemes[kind])) == NULL)
         kind++;
     if (rest == NULL)
         return refuse(context, place, key, value);
@@ -246,9 +248,69 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
     if (target->kind == CONF_TARGET_TCP || target->kind == CONF_TARGET_TLS)
         return target_host(conf_pool_copy(context->pool, rest, strlen(rest)), target) ||
                refuse(context, place, key, value);
+    if (target->kind == CONF_TARGET_TOPICS)
+        return (*rest == '\0' || conf_address_is_bus_name(rest) ||
+                refuse(context, place, key, value)) &&
+               (target->bus = conf_pool_copy(context->pool, rest, strlen(rest))) != NULL;
     if ((target->kind == CONF_TARGET_ECHO) != (*rest == '\0'))
         return refuse(context, place, key, value);
     return target->kind == CONF_TARGET_ECHO || target_path(context, place, rest, target);
+}
+
+/* ---- bus ---- */
+
+bool
+conf_address_is_bus_name(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+    return len > 0 && len <= 32 && name[len] == '\0';
+}
+
+/* "HOST", "HOST:PORT", "[IPV6]", "[IPV6]:PORT" */
+static bool
+bus_host(struct conf_context *context, const char *text, const char *port, struct conf_bus *bus)
+{
+    size_t len = strlen(text);
+    bool bracketed = *text == '[';
+    bool has_port = bracketed ? strstr(text, "]:") != NULL : strchr(text, ':') != NULL;
+    struct conf_target target;
+    char *copy = conf_pool_alloc(context->pool, len + strlen(port) + 1, 1);
+
+    if (copy == NULL)
+        return false;
+    strcpy(copy, text);
+    if (!has_port)
+        strcpy(copy + len, port);
+    if (!target_host(copy, &target))
+        return false;
+    bus->host = target.host;
+    bus->port = target.port;
+    return true;
+}
+
+bool
+conf_address_bus(struct conf_context *context, const struct conf_place *place,
+                 const struct conf_key *key, const char *value, struct conf_bus *bus)
+{
+    const char *rest;
+    bool sound;
+
+    bus->kind = CONF_BUS_MEMORY;
+    bus->url = conf_pool_copy(context->pool, value, strlen(value));
+    if (bus->url == NULL)
+        return false;
+    if (strcmp(value, "memory:") == 0)
+        return true;
+    if ((rest = behind(value, "mqtt://")) != NULL) {
+        bus->kind = CONF_BUS_MQTT;
+        sound = bus_host(context, rest, ":1883", bus);
+    } else {
+        bus->kind = CONF_BUS_MQTTS;
+        rest = behind(value, "mqtts://");
+        sound = rest != NULL && bus_host(context, rest, ":8883", bus);
+    }
+    return sound || refuse(context, place, key, value);
 }
 
 /* ---- a target in a map ---- */
@@ -275,8 +337,9 @@ conf_address_stream(char *text, char *room, struct conf_target *target)
     target->kind = CONF_TARGET_ECHO;
     if (strcmp(text, "echo:") == 0)
         return NULL;
-    if (behind(text, "files:") != NULL || behind(text, "map:") != NULL)
-        return "files: and map: cannot be chosen by a token";
+    if (behind(text, "files:") != NULL || behind(text, "map:") != NULL ||
+        behind(text, "topics:") != NULL)
+        return "files:, map: and topics: cannot be chosen by a token";
     if ((rest = behind(text, "unix:")) != NULL || (rest = behind(text, "unix_socket:")) != NULL)
         return stream_path(text + (rest - text), target);
     target->kind = behind(text, "tls://") != NULL ? CONF_TARGET_TLS : CONF_TARGET_TCP;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "conf/address.h"
+#include "conf/bus.h"
 #include "conf/conf.h"
 #include "conf/document.h"
 #include "conf/keys.h"
@@ -46,6 +47,12 @@ count_sections(const struct conf_document *document, const char *kind, size_t ma
 
 /* ---- sections by their names ---- */
 
+static bool
+takes_name(const struct conf_section *section)
+{
+    return is_kind(section, "route") || is_kind(section, "tls") || is_kind(section, "bus");
+}
+
 static void
 check_kind(struct conf_context *context, const struct conf_section *section)
 {
@@ -58,7 +65,7 @@ check_kind(struct conf_context *context, const struct conf_section *section)
         conf_mistake(context, &place, "unknown section");
     else if (is_kind(section, "route") && section->argument == NULL)
         conf_mistake(context, &place, "expected [route /PATH] or [route HOST/PATH]");
-    else if (!is_kind(section, "route") && !is_kind(section, "tls") && section->argument != NULL)
+    else if (section->argument != NULL && !takes_name(section))
         conf_mistake(context, &place, "expected [%s], which takes no name", section->kind);
 }
 
@@ -161,24 +168,76 @@ build_tls(struct conf_context *context, const struct conf_document *document, st
 
 /* ---- [route] ---- */
 
-/* A route to files answers no WebSocket: what [defaults] say of that does not concern it, and what
+/* Why the key says nothing to such a route. */
+static const char *
+misfit(const struct conf_key *key, enum conf_use use)
+{
+    if (use == CONF_USE_FILES)
+        return "not with a target files:";
+    if (key->uses == CONF_USE_TOPICS)
+        return "only with a target topics:";
+    return use == CONF_USE_TOPICS ? "not with a target topics:" : "not with this target";
+}
+
+/* Some keys say nothing to some routes: what [defaults] say of that does not concern the route, and what
  * it says itself is not meant. An empty value says that there is none of it. */
 static void
-settle_files(struct conf_context *context, const struct conf_section *section,
-             struct conf_route *route)
+settle_uses(struct conf_context *context, const struct conf_section *section,
+            struct conf_route *route)
 {
+    enum conf_use use = conf_route_use(route);
+
     for (const struct conf_key *key = conf_keys(); key->name != NULL; key++) {
         const struct conf_entry *entry = conf_section_entry(section, key->name);
         struct conf_place place = {.section = section->name, .key = key->name};
-        if (!key->not_files)
+        if (key->uses == 0 || (key->uses & use) != 0)
             continue;
         conf_store(context, &place, key, key->standard, route);
         if (entry == NULL || entry->value == NULL || *entry->value == '\0')
             continue;
         place.line = entry->line;
-        conf_mistake(context, &place, "not with a target files:");
+        conf_mistake(context, &place, "%s", misfit(key, use));
     }
-    route->subprotocols_required = false;
+    if (use == CONF_USE_FILES)
+        route->subprotocols_required = false;
+}
+
+/* ---- topic routes ---- */
+
+static void
+refuse_places(struct conf_context *context, const struct conf_section *section, const char *key,
+              char *const *filters)
+{
+    const struct conf_entry *entry = conf_section_entry(section, key);
+    struct conf_place place = {.section = section->name, .key = key};
+
+    place.line = entry == NULL ? section->line : entry->line;
+    for (size_t i = 0; filters[i] != NULL; i++) {
+        if (strstr(filters[i], "${user}") != NULL)
+            conf_mistake(context, &place,
+                         "${user} is the authenticated name: this route knows none");
+        else if (strstr(filters[i], "${client_id}") != NULL)
+            conf_mistake(context, &place, "${client_id} is MQTT's: a topic route knows none");
+    }
+}
+
+static void
+check_topics(struct conf_context *context, const struct conf_section *section,
+             const struct conf_route *route)
+{
+    const struct conf_entry *publish = conf_section_entry(section, "publish");
+    struct conf_place place = {.section = section->name, .key = "publish"};
+    char *const *topics = route->publish;
+
+    place.line = publish == NULL ? section->line : publish->line;
+    refuse_places(context, section, "subscribe", route->subscribe);
+    refuse_places(context, section, "publish", route->publish);
+    if (route->payload != CONF_PAYLOAD_RAW || topics[0] == NULL)
+        return;
+    if (topics[1] != NULL || strpbrk(topics[0], "+#") != NULL)
+        conf_mistake(context, &place,
+                     "with payload = raw, one topic without wildcards: nothing else tells where a "
+                     "client's message goes");
 }
 
 static void
@@ -216,6 +275,20 @@ check_transports(struct conf_context *context, const struct conf_section *sectio
 }
 
 static void
+check_use(struct conf_context *context, const struct conf_section *section,
+          const struct conf_route *route)
+{
+    enum conf_use use = conf_route_use(route);
+
+    if (use != CONF_USE_FILES)
+        check_subprotocols(context, section, route);
+    if (use == CONF_USE_STREAM)
+        check_transports(context, section, route);
+    if (use == CONF_USE_TOPICS)
+        check_topics(context, section, route);
+}
+
+static void
 check_route_repeated(struct conf_context *context, const struct conf_place *place,
                      const struct conf *conf, const struct conf_route *route)
 {
@@ -240,12 +313,9 @@ build_route(struct conf_context *context, const struct conf_section *section, st
     route->line = section->line;
     named = conf_route_name(context, &place, section->argument, route);
     conf_section_apply(context, section, route);
-    if (route->target.text != NULL && route->target.kind == CONF_TARGET_FILES) {
-        settle_files(context, section, route);
-    } else {
-        check_subprotocols(context, section, route);
-        check_transports(context, section, route);
-    }
+    if (route->target.text != NULL)
+        settle_uses(context, section, route);
+    check_use(context, section, route);
     if (!named)
         return;
     check_route_repeated(context, &place, conf, route);
@@ -354,6 +424,7 @@ conf_build(struct conf_context *context, const struct conf_document *document, s
     build_tls(context, document, conf, false);
     build_tls(context, document, conf, true);
     build_routes(context, document, conf);
+    conf_bus_build(context, document, conf);
     check_tls_present(context, document, conf);
     check_listens(context, conf);
 }

@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/conf.h"
 #include "conf/expand.h"
+#include "conf/keys.h"
 #include "conf/report.h"
 
 /* Both far above any that means something. */
@@ -255,6 +257,7 @@ add_entry(struct reader *reader, const char *key)
     const char *equals = memchr(reader->text, '=', reader->len);
     const char *raw = equals + 1;
     size_t len = reader->len - (size_t)(raw - reader->text);
+    const struct conf_key *known;
     struct conf_place place;
 
     if (entry == NULL)
@@ -264,7 +267,9 @@ add_entry(struct reader *reader, const char *key)
     place = (struct conf_place){
         .section = reader->section->name, .key = entry->key, .line = entry->line};
     len = conf_expand_trim(&raw, len);
-    entry->value = conf_expand(reader->context, &place, raw, len);
+    known = conf_key_find(reader->section->kind, key);
+    entry->value = conf_expand(reader->context, &place, raw, len,
+                               known != NULL && known->type == CONF_FILTERS);
 
     if (reader->section->last == NULL)
         reader->section->first = entry;

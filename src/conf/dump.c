@@ -8,15 +8,15 @@
 #include "conf/keys.h"
 #include "conf/store.h"
 
-/* argument NULL: none. files: it is a route with such a target. */
+/* argument NULL: none. use: of a route; 0: it is none. */
 static void
-print_section(const char *kind, const char *argument, bool files, const void *object, FILE *out)
+print_section(const char *kind, const char *argument, unsigned use, const void *object, FILE *out)
 {
     const struct conf_section section = {.kind = kind, .argument = argument};
 
     fprintf(out, "[%s%s%s]\n", kind, argument == NULL ? "" : " ", argument == NULL ? "" : argument);
     for (const struct conf_key *key = conf_keys(); key->name != NULL; key++) {
-        if (conf_key_allowed(key, &section) && !(files && key->not_files))
+        if (conf_key_allowed(key, &section) && (key->uses == 0 || (key->uses & use) != 0))
             conf_store_print(key, object, out);
     }
 }
@@ -60,16 +60,21 @@ conf_next_fixed(const struct conf *old, const struct conf *conf, const struct co
 void
 conf_dump(const struct conf *conf, FILE *out)
 {
-    print_section("server", NULL, false, conf, out);
+    print_section("server", NULL, 0, conf, out);
     fputc('\n', out);
-    print_section("log", NULL, false, conf, out);
+    print_section("log", NULL, 0, conf, out);
     for (size_t i = 0; i < conf->n_tls; i++) {
         fputc('\n', out);
-        print_section("tls", conf->tls[i].host, false, &conf->tls[i], out);
+        print_section("tls", conf->tls[i].host, 0, &conf->tls[i], out);
+    }
+    for (size_t i = 0; i < conf->n_buses; i++) {
+        const struct conf_bus *bus = &conf->buses[i];
+        fputc('\n', out);
+        print_section("bus", *bus->name == '\0' ? NULL : bus->name, 0, bus, out);
     }
     for (size_t i = 0; i < conf->n_routes; i++) {
         const struct conf_route *route = &conf->routes[i];
         fputc('\n', out);
-        print_section("route", route->name, route->target.kind == CONF_TARGET_FILES, route, out);
+        print_section("route", route->name, conf_route_use(route), route, out);
     }
 }

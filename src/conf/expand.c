@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const template_places[] = {"${user}", "${client_id}"};
+
 struct expansion {
     struct conf_context *context;
     const struct conf_place *place;
+    bool places;          /* ${user} and ${client_id} stay */
     const char *at, *end; /* what is still to be read */
     size_t len;           /* of the value, which may be more than fits */
     bool failed;
@@ -63,6 +66,18 @@ is_name(const char *name, size_t len)
     return true;
 }
 
+/* The length of the place of a template that begins here; 0: none does. */
+static size_t
+place_length(const char *text)
+{
+    for (size_t i = 0; i < sizeof template_places / sizeof template_places[0]; i++) {
+        size_t len = strlen(template_places[i]);
+        if (strncmp(text, template_places[i], len) == 0)
+            return len;
+    }
+    return 0;
+}
+
 static void
 fail(struct expansion *expansion, const char *what)
 {
@@ -109,6 +124,11 @@ read_variable(struct expansion *expansion)
     if (close == NULL) {
         expansion->at = expansion->end;
         fail(expansion, "\"${\" without \"}\"");
+        return;
+    }
+    if (expansion->places && place_length(expansion->at) > 0) {
+        put(expansion, expansion->at, (size_t)(close + 1 - expansion->at));
+        expansion->at = close + 1;
         return;
     }
     expansion->at = close + 1;
@@ -158,9 +178,10 @@ has_control(const char *value)
 
 char *
 conf_expand(struct conf_context *context, const struct conf_place *place, const char *raw,
-            size_t len)
+            size_t len, bool places)
 {
-    struct expansion expansion = {.context = context, .place = place, .at = raw, .end = raw + len};
+    struct expansion expansion = {
+        .context = context, .place = place, .places = places, .at = raw, .end = raw + len};
 
     while (expansion.at < expansion.end)
         read_one(&expansion);
@@ -187,8 +208,9 @@ escape_blanks(const char *blanks, size_t len, FILE *out)
         fprintf(out, "${:-%.*s}", (int)len, blanks);
 }
 
-void
-conf_expand_escape(const char *value, FILE *out)
+/* places: those of a template stay as they are. */
+static void
+escape(const char *value, bool places, FILE *out)
 {
     size_t end = strlen(value);
     size_t first = strspn(value, " \t");
@@ -198,11 +220,23 @@ conf_expand_escape(const char *value, FILE *out)
         last--;
     escape_blanks(value, first, out);
     for (size_t i = first; i < last; i++) {
-        if (value[i] == '$')
+        if (value[i] == '$' && !(places && place_length(value + i) > 0))
             fputc('$', out);
         if (value[i] == ';')
             fputc('\\', out);
         fputc(value[i], out);
     }
     escape_blanks(value + last, end - last, out);
+}
+
+void
+conf_expand_escape(const char *value, FILE *out)
+{
+    escape(value, false, out);
+}
+
+void
+conf_expand_escape_filter(const char *value, FILE *out)
+{
+    escape(value, true, out);
 }

@@ -4,8 +4,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/topic_template.h"
+
 #define NAME_MAX_BYTES   63
 #define ORIGIN_MAX_BYTES 256
+#define FILTERS_MAX      256
 
 /* What may stand between two commas. */
 struct form {
@@ -43,6 +46,15 @@ is_origin(const char *text, size_t len)
            strpbrk(text, " \t") == NULL && len <= ORIGIN_MAX_BYTES;
 }
 
+static bool
+is_filter(const char *text, size_t len)
+{
+    return len > 0 && topic_template_is_valid(text);
+}
+
+static const struct form filter_form = {
+    is_filter, "MQTT topic filters such as sensors/+/temperature, chat/# or users/${user}/#, "
+               "separated by commas"};
 static const struct form token_form = {
     is_token, "names of letters, digits and !#$%&'*+-.^_`|~, at most 63 bytes each, "
               "separated by commas"};
@@ -147,4 +159,17 @@ conf_names_read_origins(struct conf_context *context, const struct conf_place *p
         return NULL;
     }
     return origins;
+}
+
+char **
+conf_names_read_filters(struct conf_context *context, const struct conf_place *place,
+                        const char *text)
+{
+    size_t n = *text == '\0' ? 0 : count(text);
+
+    if (n > FILTERS_MAX) {
+        conf_mistake(context, place, "at most %d filters are taken", FILTERS_MAX);
+        return NULL;
+    }
+    return read_list(context, place, &filter_form, text, n);
 }

@@ -93,6 +93,14 @@ conf_route_same(const struct conf_route *a, const struct conf_route *b)
     return strcmp(a->host, b->host) == 0;
 }
 
+enum conf_use
+conf_route_use(const struct conf_route *route)
+{
+    if (route->target.kind == CONF_TARGET_FILES)
+        return CONF_USE_FILES;
+    return route->target.kind == CONF_TARGET_TOPICS ? CONF_USE_TOPICS : CONF_USE_STREAM;
+}
+
 /* ---- finding ---- */
 
 static bool

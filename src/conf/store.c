@@ -19,6 +19,9 @@ static_assert(sizeof(enum conf_tls_version) == sizeof(unsigned), "enums are ints
 static_assert(sizeof(enum conf_messages) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_framing) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_log_format) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_payload) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_overflow) == sizeof(unsigned), "enums are ints");
+static_assert(sizeof(enum conf_mqtt_version) == sizeof(unsigned), "enums are ints");
 static_assert(sizeof(enum conf_send_proxy) == sizeof(unsigned), "enums are ints");
 
 /* ---- storing ---- */
@@ -123,8 +126,14 @@ store_names(struct conf_context *context, const struct conf_place *place,
             const struct conf_key *key, const char *value, void *object)
 {
     char ***field = (char ***)((char *)object + key->offset);
-    char **names = key->type == CONF_ORIGINS ? conf_names_read_origins(context, place, value)
-                                             : conf_names_read(context, place, value);
+    char **names;
+
+    if (key->type == CONF_ORIGINS)
+        names = conf_names_read_origins(context, place, value);
+    else if (key->type == CONF_FILTERS)
+        names = conf_names_read_filters(context, place, value);
+    else
+        names = conf_names_read(context, place, value);
 
     if (names == NULL)
         return;
@@ -174,6 +183,7 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
         return;
     case CONF_LIST:
     case CONF_ORIGINS:
+    case CONF_FILTERS:
         store_names(context, place, key, value, object);
         return;
     case CONF_PATH:
@@ -189,6 +199,10 @@ conf_store(struct conf_context *context, const struct conf_place *place, const s
     case CONF_NETWORKS:
         *(char **)field = conf_pool_copy(context->pool, value, strlen(value));
         store_line(place, key, object);
+        return;
+    case CONF_BUS:
+        if (!conf_address_bus(context, place, key, value, object))
+            context->failed = true;
         return;
     case CONF_TARGET:
         if (!conf_address_target(context, place, key, value, field))
@@ -242,13 +256,16 @@ print_target(const struct conf_target *target, FILE *out)
 }
 
 static void
-print_names(char *const *names, FILE *out)
+print_names(const struct conf_key *key, char *const *names, FILE *out)
 {
     /* Without blanks, so that what came in within the bound of a value goes out within it. */
     for (size_t i = 0; names[i] != NULL; i++) {
         if (i > 0)
             fputc(',', out);
-        conf_expand_escape(names[i], out);
+        if (key->type == CONF_FILTERS)
+            conf_expand_escape_filter(names[i], out);
+        else
+            conf_expand_escape(names[i], out);
     }
 }
 
@@ -275,9 +292,16 @@ print_simple(const struct conf_key *key, const void *field, FILE *out)
 }
 
 static bool
+is_list(const struct conf_key *key)
+{
+    return key->type == CONF_LIST || key->type == CONF_ORIGINS || key->type == CONF_FILTERS;
+}
+
+static bool
 is_text(const struct conf_key *key)
 {
-    return key->type == CONF_PATH || key->type == CONF_TEXT || key->type == CONF_NETWORKS;
+    return key->type == CONF_PATH || key->type == CONF_TEXT || key->type == CONF_NETWORKS ||
+           key->type == CONF_BUS;
 }
 
 static const char *
@@ -297,8 +321,8 @@ print_value(const struct conf_key *key, const void *field, FILE *out)
         print_target(field, out);
     } else if (key->type == CONF_ADMIN) {
         print_admin(field, out);
-    } else if (key->type == CONF_LIST || key->type == CONF_ORIGINS) {
-        print_names(*(char *const *const *)field, out);
+    } else if (is_list(key)) {
+        print_names(key, *(char *const *const *)field, out);
     } else if (is_text(key)) {
         conf_expand_escape(text_of(key, field), out);
     } else {
@@ -310,7 +334,7 @@ print_value(const struct conf_key *key, const void *field, FILE *out)
 static bool
 is_empty(const struct conf_key *key, const void *field)
 {
-    if (key->type == CONF_LIST)
+    if (is_list(key))
         return **(char *const *const *)field == NULL;
     return is_text(key) && *text_of(key, field) == '\0';
 }

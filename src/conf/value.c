@@ -298,6 +298,10 @@ expected_form(const struct conf_key *key)
         return "a text";
     case CONF_LIST:
         return "names separated by commas";
+    case CONF_FILTERS:
+        return "MQTT topic filters separated by commas, perhaps with ${user} and ${client_id}";
+    case CONF_BUS:
+        return "memory:, mqtt://HOST, mqtt://HOST:PORT, mqtts://HOST or mqtts://HOST:PORT";
     case CONF_ORIGINS:
         return "same, any, or origins SCHEME://HOST or SCHEME://HOST:PORT separated by commas";
     case CONF_PATH:
@@ -313,7 +317,8 @@ expected_form(const struct conf_key *key)
     case CONF_NETWORKS:
         return "networks such as 10.0.0.0/8, 192.0.2.1, fd00::/8 or unix separated by commas";
     case CONF_TARGET:
-        return "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, map:FILE, echo: or files:DIR";
+        return "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, topics:, topics:BUS, "
+               "map:FILE, echo: or files:DIR";
     case CONF_MODE:
         return "an octal mode from 0000 to 0777 (such as 0660)";
     case CONF_NUMBER:

@@ -235,6 +235,20 @@ stream_write(struct stream *stream, const void *data, size_t len)
     return 0;
 }
 
+ssize_t
+stream_offer(struct stream *stream, struct iovec *pieces, unsigned n)
+{
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = n};
+
+    assert(stream->ssl == NULL && stream_waiting(stream) == 0 && !stream->held);
+    if (stream->write_over)
+        return -1;
+    if (n == 1)
+        return stream_sent(stream,
+                           send(stream->io.fd, pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL));
+    return stream_sent(stream, sendmsg(stream->io.fd, &message, MSG_NOSIGNAL));
+}
+
 void
 stream_hold(struct stream *stream, bool on)
 {

@@ -147,6 +147,18 @@ http1_query_get(struct span query, const char *key, char *out, size_t size)
     return result;
 }
 
+int
+http1_query_next(struct span *query, const char *key, char *out, size_t size)
+{
+    struct span name, value;
+
+    while (next_pair(query, &name, &value)) {
+        if (is_key(name, key))
+            return decode_value(value, out, size) < 0 ? -1 : 1;
+    }
+    return 0;
+}
+
 bool
 http1_query_valid(struct span query)
 {

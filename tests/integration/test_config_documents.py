@@ -25,7 +25,12 @@ KEYS = {
     "origin_required heartbeat heartbeat_timeout idle_timeout connect_timeout close_timeout "
     "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
     "transports resume_window reconnect_spread poll_wait "
-    "send_proxy tls_verify tls_ca",
+    "send_proxy tls_verify tls_ca "
+    "subscribe publish payload retain queue_messages queue_bytes overflow",
+    "bus": "url history_messages history_bytes retained_max client_id username password_file "
+    "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
+    "session_expiry will_topic will_payload will_qos will_retain tls_verify tls_ca "
+    "tls_certificate tls_private_key",
 }
 
 
@@ -38,7 +43,9 @@ def read(path):
 def generate(tmp_path_factory):
     """Runs contrib/man/generate.c, built by itself: it needs little more than src/conf."""
     binary = str(tmp_path_factory.mktemp("generate") / "generate")
-    sources = [*glob.glob(os.path.join(ROOT, "src", "conf", "*.c")), os.path.join(ROOT, "src", "base", "map.c")]
+    sources = glob.glob(os.path.join(ROOT, "src", "conf", "*.c"))
+    sources += glob.glob(os.path.join(ROOT, "src", "base", "topic_*.c"))
+    sources.append(os.path.join(ROOT, "src", "base", "map.c"))
     source = os.path.join(ROOT, "contrib", "man", "generate.c")
     flags = ["-D_GNU_SOURCE", "-I" + os.path.join(ROOT, "include"), "-o", binary]
     subprocess.run(

@@ -276,9 +276,9 @@ keys_that_are_refused(void **state)
     assert_added_mistakes("subprotocols_rejected = a\n", /* too far from any */
                           "5: [route /] subprotocols_rejected: unknown key\n");
     /* Keys of things that are still to come. */
-    assert_added_mistakes("topics = x\nretain = no\n[bus]\nurl = memory:\n",
-                          "5: [route /] topics: unknown key\n6: [route /] retain: unknown "
-                          "key\n7: [bus]: unknown section\n");
+    assert_added_mistakes("auth = jwt\nrate_messages = 9\n[relay]\nurl = x\n",
+                          "5: [route /] auth: unknown key\n6: [route /] rate_messages: unknown "
+                          "key\n7: [relay]: unknown section\n");
 }
 
 static void
@@ -312,7 +312,7 @@ what_must_be_there(void **state)
                     "1: [server] listen: missing; it has no default\n"
                     "3: [route /a] target: missing; it has no default\n"
                     "5: [route /b] target: expected tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
-                    "map:FILE, echo: or files:DIR, got \"\"\n"
+                    "topics:, topics:BUS, map:FILE, echo: or files:DIR, got \"\"\n"
                     "6: [tls] certificate: missing; it has no default\n"
                     "6: [tls] private_key: missing; it has no default\n");
 }

@@ -22,6 +22,14 @@ assert_round_trip(const struct conf *conf)
     free(second);
 }
 
+/* That of no section. */
+#define BUS_DUMP                                                                                   \
+    "[bus]\nurl = memory:\nhistory_messages = 1000\nhistory_bytes = 16m\nretained_max = 10000\n"   \
+    "client_id =\nusername =\npassword_file =\nmqtt_version = 5\nqos = 1\nkeep_alive = 20s\n"      \
+    "connect_timeout = 10s\npublish_timeout = 10s\npublish_max = 1000\nclean_start = no\n"         \
+    "session_expiry = 1h\nwill_topic =\nwill_payload =\nwill_qos = 0\nwill_retain = no\n"          \
+    "tls_verify = yes\ntls_ca =\ntls_certificate =\ntls_private_key =\n\n"
+
 static void
 every_key_is_written(void **state)
 {
@@ -43,7 +51,7 @@ every_key_is_written(void **state)
               "[log]\nlevel = info\nformat = text\naccess = yes\nfile = -\n\n"
               "[tls]\ncertificate = /dev/null\nprivate_key = /dev/null\nclient_ca =\n"
               "client_verify = none\nmin_version = 1.2\n\n"
-              "[tls a.b]\ncertificate = /dev/null\nprivate_key = /dev/null\n\n"
+              "[tls a.b]\ncertificate = /dev/null\nprivate_key = /dev/null\n\n" BUS_DUMP
               "[route H/a b/]\ntarget = files:/tmp\n"
               "subprotocols_required = no\nheartbeat = 90s\nheartbeat_timeout = 10s\n"
               "idle_timeout = 1h\nconnect_timeout = 10s\nclose_timeout = 5s\nwrite_timeout = 1m\n"
@@ -223,7 +231,9 @@ arguments_that_are_refused(void **state)
 #define LISTEN_FORMS                                                                               \
     "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT or unix:PATH, and then " \
     "perhaps tls, proxy"
-#define TARGET_FORMS "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, map:FILE, echo: or files:DIR"
+#define TARGET_FORMS                                                                               \
+    "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, topics:, topics:BUS, map:FILE, echo: or "        \
+    "files:DIR"
     (void)state;
     refuse_arguments("host:1", "host", "/nonexistent",
                      "0: LISTEN: expected " LISTEN_FORMS ", got \"host:1\"\n"

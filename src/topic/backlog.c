@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "topic/backlog.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/topic_filter.h"
+#include "topic/cursor.h"
+#include "topic/history.h"
+#include "topic/hub.h"
+#include "topic/message.h"
+#include "topic/tree.h"
+
+static bool
+matches_any(const struct span *filters, unsigned n, const struct topic_message *message)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (topic_filter_matches(filters[i].at, filters[i].len, topic_message_topic(message),
+                                 message->topic_len))
+            return true;
+    }
+    return false;
+}
+
+bool
+backlog_matches(const struct backlog *backlog, const struct topic_message *message)
+{
+    return matches_any(backlog->filters, backlog->n_filters, message);
+}
+
+/* ---- retained values ---- */
+
+struct collecting {
+    struct backlog *backlog;
+    unsigned filter; /* whose turn it is */
+    size_t room;
+    bool failed;
+};
+
+/* A value that several filters match is taken with the first of them. */
+static bool
+on_value(void *value, void *arg)
+{
+    struct collecting *collecting = arg;
+    struct backlog *backlog = collecting->backlog;
+    struct topic_message *message = value;
+
+    if (matches_any(backlog->filters, collecting->filter, message))
+        return true;
+    if (backlog->n_retained == collecting->room) {
+        size_t room = collecting->room == 0 ? 8 : 2 * collecting->room;
+        void *grown = realloc(backlog->retained, room * sizeof(struct topic_message *));
+
+        collecting->failed = grown == NULL;
+        if (grown == NULL)
+            return false;
+        backlog->retained = grown;
+        collecting->room = room;
+    }
+    backlog->retained[backlog->n_retained++] = topic_message_ref(message);
+    return true;
+}
+
+/* Returns -1 without memory. */
+static int
+collect_retained(struct backlog *backlog, struct hub *hub)
+{
+    struct collecting collecting = {.backlog = backlog};
+
+    for (; collecting.filter < backlog->n_filters && !collecting.failed; collecting.filter++) {
+        const struct span *filter = &backlog->filters[collecting.filter];
+
+        topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
+    }
+    return collecting.failed ? -1 : 0;
+}
+
+static void
+drop_retained(struct backlog *backlog)
+{
+    while (backlog->at < backlog->n_retained)
+        topic_message_unref(backlog->retained[backlog->at++]);
+    free(backlog->retained);
+    backlog->retained = NULL;
+    backlog->n_retained = backlog->at = 0;
+}
+
+unsigned
+backlog_retained(const struct backlog *backlog, struct topic_message **out, unsigned max)
+{
+    size_t left = backlog->n_retained - backlog->at;
+    unsigned n = left < max ? (unsigned)left : max;
+
+    if (n > 0)
+        memcpy(out, backlog->retained + backlog->at, n * sizeof(struct topic_message *));
+    return n;
+}
+
+void
+backlog_retained_sent(struct backlog *backlog, unsigned n)
+{
+    for (; n > 0; n--)
+        topic_message_unref(backlog->retained[backlog->at++]);
+    if (backlog->at == backlog->n_retained)
+        drop_retained(backlog);
+}
+
+/* ---- history ---- */
+
+/* What is lost is older than `until`: what came later waits elsewhere. */
+static int
+begin_anew(struct backlog *backlog, struct hub *hub, bool retained)
+{
+    backlog->reset = true;
+    backlog->after = backlog->until;
+    if (retained)
+        (void)collect_retained(backlog, hub); /* without memory fewer of them */
+    return -1;
+}
+
+int
+backlog_history(struct backlog *backlog, struct hub *hub, bool retained, struct topic_message **out,
+                unsigned max)
+{
+    const struct history *history = hub_history(hub);
+    unsigned n = 0;
+
+    if (backlog->after >= backlog->until)
+        return 0;
+    if (!history_reaches(history, backlog->after))
+        return begin_anew(backlog, hub, retained);
+    for (size_t i = history_after(history, backlog->after); i < history->n && n < max; i++) {
+        struct topic_message *message = history_at(history, i);
+
+        if (message->number > backlog->until)
+            break;
+        if (backlog_matches(backlog, message) &&
+            !matches_any(backlog->filters + backlog->n_filters, backlog->n_older, message))
+            out[n++] = message;
+        else if (n == 0)
+            backlog->after = message->number;
+    }
+    return (int)n;
+}
+
+void
+backlog_history_sent(struct backlog *backlog, uint64_t number)
+{
+    backlog->after = number;
+}
+
+/* ---- lifetime ---- */
+
+static size_t
+bytes_of(const struct span *filters, unsigned n)
+{
+    size_t bytes = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        bytes += filters[i].len;
+    return bytes;
+}
+
+static char *
+copy(struct span *to, char *at, const struct span *filters, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(at, filters[i].at, filters[i].len);
+        to[i] = (struct span){at, filters[i].len};
+        at += filters[i].len;
+    }
+    return at;
+}
+
+static struct backlog *
+allocate(const struct backlog_options *options)
+{
+    unsigned n = options->n_filters + options->n_older;
+    struct backlog *backlog = malloc(sizeof *backlog + n * sizeof backlog->filters[0] +
+                                     bytes_of(options->filters, options->n_filters) +
+                                     bytes_of(options->older, options->n_older));
+    char *at;
+
+    if (backlog == NULL)
+        return NULL;
+    *backlog = (struct backlog){.n_filters = options->n_filters, .n_older = options->n_older};
+    at = copy(backlog->filters, (char *)&backlog->filters[n], options->filters, options->n_filters);
+    (void)copy(backlog->filters + options->n_filters, at, options->older, options->n_older);
+    return backlog;
+}
+
+/* Whether history has what the client asks for. */
+static bool
+can_follow(const struct hub *hub, const char *since, uint64_t *number)
+{
+    return cursor_read(since, hub_epoch(hub), number) == 0 && hub_knows(hub, *number) &&
+           history_reaches(hub_history(hub), *number);
+}
+
+struct backlog *
+backlog_new(const struct backlog_options *options)
+{
+    struct backlog *backlog = allocate(options);
+    uint64_t head = hub_head(options->hub), number = 0;
+
+    if (backlog == NULL)
+        return NULL;
+    backlog->since = backlog->after = backlog->until = head;
+    if (options->since != NULL && can_follow(options->hub, options->since, &number)) {
+        backlog->after = number;
+        backlog->since = number < head ? head : number;
+        return backlog;
+    }
+    backlog->reset = options->since != NULL;
+    if (!options->retained || collect_retained(backlog, options->hub) == 0)
+        return backlog;
+    backlog_free(backlog);
+    return NULL;
+}
+
+void
+backlog_free(struct backlog *backlog)
+{
+    if (backlog == NULL)
+        return;
+    drop_retained(backlog);
+    free(backlog);
+}
