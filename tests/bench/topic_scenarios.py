@@ -12,9 +12,9 @@ COUNTS = (100, 1000, 5000)
 
 class TopicScenario:
     """
-    kinds: the servers, each with what its clients are (topics' -s); the first one is compared with the
-    rest. upload: count clients publish, and one gets it all; else one publishes, and count clients get it.
-    units: messages of a phase, all subscribers together. goals: by the name of a server.
+    kinds: the servers, each with what its clients are (topics' -s); the first culvert that is there is
+    compared with the rest. upload: count clients publish, and one gets it all; else one publishes, and
+    count clients get it. units: messages of a phase, all subscribers together. goals: by the name of a server.
     """
 
     def __init__(self, name, what, kinds, count, burst=1, upload=False, units=40000, goals=None):
