@@ -33,7 +33,7 @@ BUILD    := build/$(VARIANT)
 ALL_CFLAGS  = -std=gnu11 $(WARNINGS) $(CFLAGS_$(VARIANT)) $(PIE) -pthread $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = $(filter -fsanitize=%,$(subst fuzzer-no-link,fuzzer-no-link,$(CFLAGS_$(VARIANT)))) \
               $(LDFLAGS_$(VARIANT)) -pie -pthread $(LDFLAGS)
-LIBS        = -lev -linih -lhttp_parser $(PKG_LIBS) -lm
+LIBS        = -lev -linih -lhttp_parser -lpaho-mqtt3as $(PKG_LIBS) -lm
 PKG_CFLAGS  = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS    = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 

@@ -12,16 +12,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$(dirname "$here")
 
 # One package per word; "a|b" is satisfied by either, and a is what gets installed.
-build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev libjansson-dev"
+build="gcc make pkg-config|pkgconf libev-dev libssl-dev libinih-dev libc-ares-dev libhttp-parser-dev libjansson-dev libpaho-mqtt-dev"
 demo="socat bc"
-test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets openssl curl ca-certificates chromium
-    redis-server ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
+test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets python3-paho-mqtt openssl curl ca-certificates chromium
+    redis-server mosquitto ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
     novnc nginx libnginx-mod-stream haproxy squid python3-yaml systemd openssh-client"
-bench="websockify valgrind libnginx-mod-nchan mosquitto pushpin"
+bench="websockify valgrind libnginx-mod-nchan pushpin"
 
 # Services that packages above would start and enable.
-services="redis-server haproxy nginx ngircd prometheus squid mosquitto pushpin condure zurl"
+services="redis-server mosquitto haproxy nginx ngircd prometheus squid pushpin zurl"
 
 fail() {
     echo "install-deps: $*" >&2
@@ -46,9 +46,9 @@ links() {
     local flags
     flags=$(pkg-config --cflags --libs libcares libssl libcrypto jansson 2>/dev/null) || return 1
     # shellcheck disable=SC2086
-    printf '#include <ev.h>\n#include <ini.h>\n#include <ares.h>\n#include <http_parser.h>\n#include <jansson.h>\n%s\n' \
+    printf '#include <ev.h>\n#include <ini.h>\n#include <ares.h>\n#include <http_parser.h>\n#include <jansson.h>\n#include <MQTTAsync.h>\n%s\n' \
         'int main(void) { return 0; }' |
-        "${CC:-cc}" -x c -o /dev/null - $flags -lev -linih -lhttp_parser >/dev/null 2>&1
+        "${CC:-cc}" -x c -o /dev/null - $flags -lev -linih -lhttp_parser -lpaho-mqtt3as >/dev/null 2>&1
 }
 
 node_is_there() {

@@ -97,6 +97,7 @@ libraries() {
         home["ev.h"] = "^(src|include)/(event|net)/"
         home["http_parser.h"] = "^(src|include)/proto/"
         home["ares.h"] = "^(src|include)/net/"
+        home["MQTTAsync.h"] = "^(src|include)/topic/bus_mqtt"
         home["openssl"] = "^(src|include)/(net/|proto/ws_handshake)"
     }
     /^[ \t]*#[ \t]*include[ \t]*</ {

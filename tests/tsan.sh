@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # tsan.sh -- the tests that cross threads, in the ThreadSanitizer build: of the unit tests those of
-# the mailbox, the log and the limits, of the integration tests those marked tsan. Ends with "tsan: N
+# the mailbox, the log, the limits and buses, of the integration tests those marked tsan. Ends with "tsan: N
 # passed, M failed".
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=0 exitcode=66"
 export CULVERT=build/tsan/culvert
 
-run_script unit tests/unit/run.sh build/tsan/unit test_loop test_log test_limits
+run_script unit tests/unit/run.sh build/tsan/unit test_loop test_log test_limits test_bus_mqtt test_bus_mqtt_faults
 run_pytest tsan -m tsan tests/integration
 echo "tsan: $passed passed, $failed failed"
 [ "$failed" -eq 0 ]

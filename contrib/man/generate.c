@@ -4,7 +4,7 @@
  * src/conf/keys.c. After a change of the table, or of culvert.ini.5.in:
  *
  *     cc -D_GNU_SOURCE -Iinclude -o build/generate contrib/man/generate.c src/conf/[a-z]*.c \
- *         src/base/map.c src/base/topic_*.c src/base/topic_*.c -linih -lm
+ *         src/base/map.c src/base/siphash.c src/base/topic_*.c -linih -lm
  *     build/generate ini > conf/culvert.ini
  *     build/generate man < contrib/man/culvert.ini.5.in > contrib/man/culvert.ini.5
  *
@@ -174,17 +174,27 @@ write_range(const struct conf_key *key)
 }
 
 static void
+write_uses(unsigned uses)
+{
+    if (uses == CONF_USE_TOPICS)
+        puts("Only with a target\n.Li topics: .");
+    else if (uses == CONF_USE_MQTT)
+        puts("Only with a target\n.Li mqtt://\nor\n.Li mqtts:// .");
+    else if (uses == CONF_USE_STREAM)
+        puts("Not with a target\n.Li files: ,\n.Li topics: ,\n.Li mqtt://\nor\n.Li mqtts:// .");
+    else if (uses != 0 && (uses & CONF_USE_TOPICS) == 0)
+        puts("Not with a target\n.Li files:\nor\n.Li topics: .");
+    else if (uses != 0)
+        puts("Not with a target\n.Li files: .");
+}
+
+static void
 write_key(const struct conf_key *key)
 {
     printf(".It Ic %s Li = %s\n", key->name, placeholder(key) + 1);
     printf("%c%s.\n", toupper((unsigned char)key->meaning[0]), key->meaning + 1);
     write_range(key);
-    if (key->uses == CONF_USE_TOPICS)
-        puts("Only with a target\n.Li topics: .");
-    else if (key->uses != 0 && (key->uses & CONF_USE_TOPICS) == 0)
-        puts("Not with a target\n.Li files:\nor\n.Li topics: .");
-    else if (key->uses != 0)
-        puts("Not with a target\n.Li files: .");
+    write_uses(key->uses);
     if (!key->reloadable)
         puts("A change takes effect at the next start.");
     if (key->standard == NULL)

@@ -107,8 +107,8 @@ struct metrics_sessions {
 /* Of topics. */
 struct metrics_topics {
     uint64_t published; /* by clients, and taken by the bus */
-    uint64_t refused;   /* publications that were not, or are not known to be */
-    uint64_t dropped;   /* messages that a subscriber's full queue had no room for */
+    uint64_t failed;    /* publications that are not known to be */
+    uint64_t dropped;   /* times that a subscriber's full queue lost something */
 };
 
 /* Of one route on one worker. */

@@ -51,7 +51,7 @@ struct exchange {
     bool close_after; /* the connection ends with this answer */
     bool http10;
     bool to_the_end; /* an answer of unknown length ends with the connection */
-    bool chunked; /* the answer is */
+    bool chunked;    /* the answer is */
 };
 
 struct http {

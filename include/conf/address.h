@@ -5,6 +5,7 @@
  *     listen   8080  :8080  127.0.0.1:8080  localhost:8080  [::]:8443 tls  unix:/run/culvert.sock
  *     admin    the same without flags, or off
  *     target   tcp://HOST:PORT  tls://HOST:PORT  unix:PATH  map:FILE  echo:  files:DIR  topics:[BUS]
+ *              mqtt://HOST[:PORT]  mqtts://HOST[:PORT]
  *     url      memory:  mqtt://HOST[:PORT]  mqtts://HOST[:PORT]
  *
  * Thread:    that of the loader.

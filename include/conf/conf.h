@@ -72,12 +72,14 @@ enum conf_target_kind {
     CONF_TARGET_FILES,  /* files:DIR */
     CONF_TARGET_MAP,    /* map:FILE: the request's token chooses */
     CONF_TARGET_TOPICS, /* topics:[BUS] */
+    CONF_TARGET_MQTT,   /* mqtt://HOST[:PORT] */
+    CONF_TARGET_MQTTS,  /* mqtts://HOST[:PORT] */
 };
 
 struct conf_target {
     enum conf_target_kind kind;
     char *text; /* as configured, for logs */
-    char *host; /* a name or a numeric address, IPv6 without brackets; tcp and tls */
+    char *host; /* a name or a numeric address, IPv6 without brackets; tcp, tls, mqtt, mqtts */
     uint16_t port;
     char *path; /* unix: the socket; files: the directory; map: the file; absolute */
     char *bus;  /* topics: its name, "" for that of [bus] */
@@ -126,6 +128,16 @@ enum conf_transport {
     CONF_TRANSPORT_LONGPOLL = 4,
 };
 
+enum conf_mqtt_version {
+    CONF_MQTT_3_1_1,
+    CONF_MQTT_5,
+};
+
+#define CONF_MQTT_VERSIONS (1u << CONF_MQTT_3_1_1 | 1u << CONF_MQTT_5)
+
+/* Where topic filters are rules, and alone: no topic. */
+#define CONF_MQTT_NONE "none"
+
 struct conf_route {
     char *name; /* as in [route NAME], for logs and metrics */
     char *host; /* lower case; NULL: any */
@@ -166,6 +178,18 @@ struct conf_route {
     char *tls_ca; /* NULL: the system's */
     unsigned tls_ca_line;
 
+    /* mqtt, mqtts: rules, each of which may say nothing */
+    size_t mqtt_packet_max; /* 0: no bound */
+    char **mqtt_publish;    /* topic filters; empty: all topics; CONF_MQTT_NONE alone: no topic */
+    char **mqtt_subscribe;
+    char *mqtt_client_id_prefix; /* "": none */
+    char *mqtt_username;         /* "": the client's own */
+    char *mqtt_password_file;
+    unsigned mqtt_password_file_line;
+    char *mqtt_password; /* what stands in the file; NULL: none */
+    double mqtt_connect_timeout;
+    unsigned mqtt_versions; /* one bit each of enum conf_mqtt_version, never 0 */
+
     size_t bus;       /* topics: of conf->buses */
     char **subscribe; /* topic filters; NULL-terminated, perhaps empty */
     char **publish;
@@ -182,11 +206,6 @@ enum conf_bus_kind {
     CONF_BUS_MQTTS,
 };
 
-enum conf_mqtt_version {
-    CONF_MQTT_3_1_1,
-    CONF_MQTT_5,
-};
-
 /* [bus] and [bus NAME]: what topic routes share. */
 struct conf_bus {
     char *name;    /* "" for [bus] */
@@ -199,6 +218,7 @@ struct conf_bus {
     unsigned history_messages; /* all topics together; each worker refers to so many */
     size_t history_bytes;
     unsigned retained_max; /* topics */
+    size_t retained_bytes;
 
     /* mqtt, mqtts */
     char *client_id; /* "": made up at each start */
@@ -352,6 +372,7 @@ enum conf_use {
     CONF_USE_FILES = 1,
     CONF_USE_STREAM = 2,
     CONF_USE_TOPICS = 4,
+    CONF_USE_MQTT = 8, /* a stream, of MQTT's packets */
 };
 
 struct conf_key {

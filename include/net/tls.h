@@ -66,7 +66,7 @@ const char *tls_library_version(void);
 SSL *tls_accept(struct tls *tls);
 
 /*
- * A connection in connect state for the target of routes[route_index] (CONF_TARGET_TLS): SNI is
+ * A connection in connect state for the target of routes[route_index] (CONF_TARGET_TLS, _MQTTS): SNI is
  * sent for names (not for numeric addresses), name or address and chain are verified unless
  * tls_verify = no. NULL without memory.
  */

@@ -162,6 +162,9 @@ int http1_query_get(struct span query, const char *key, char *out, size_t size);
  * it. Returns 1, 0 if there is no more, or -1. */
 int http1_query_next(struct span *query, const char *key, char *out, size_t size);
 
+/* Whether one of at most 32 keys, NULL-terminated, comes twice, however it is spelled. */
+bool http1_query_doubles(struct span query, const char *const *keys);
+
 /* Whether every key and value of a raw query can be decoded: no broken escape, no NUL, UTF-8. */
 bool http1_query_valid(struct span query);
 

@@ -17,7 +17,7 @@ enum {
 /* Returns 0, or -1: it is of another start or another node. */
 int cursor_read(const char *text, const char *epoch, uint64_t *number);
 
-/* Returns out, terminated. */
+/* epoch has at most 40 bytes. Returns out, terminated. */
 const char *cursor_write(char out[CURSOR_MAX + 1], const char *epoch, uint64_t number);
 
 #endif

@@ -97,7 +97,7 @@ bool hub_knows(const struct hub *hub, uint64_t number);
 bool hub_is_down(const struct hub *hub);
 /* Seconds for a publication to be taken. */
 double hub_publish_timeout(const struct hub *hub);
-/* Whether the topic's value can be kept. */
-bool hub_retains(const struct hub *hub, const char *topic, size_t len);
+/* Whether a value of the topic can be kept. */
+bool hub_retains(const struct hub *hub, const char *topic, size_t len, size_t payload_len);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 enum {
+    TOPIC_LEVELS_CLIENT = 512, /* of all filters of one client together */
     TOPIC_LEVELS = 128, /* of a name or filter; bounds the nodes of one and the work of a match */
 };
 
@@ -27,6 +28,9 @@ struct topic_levels {
 
 /* Whether a name or filter has few enough. */
 bool topic_levels_ok(const char *text, size_t len);
+
+/* How many it has: a filter costs a tree so many nodes at most. */
+unsigned topic_levels_count(const char *text, size_t len);
 
 /* Of a text that has. */
 void topic_levels_cut(struct topic_levels *levels, const char *text, size_t len);

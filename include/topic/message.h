@@ -39,6 +39,7 @@ struct topic_message {
     uint64_t number;     /* its place on the bus; 0: none */
     size_t topic_len;
     size_t payload_len;
+    size_t wire_len;                 /* of its payload in JSON */
     struct blob *forms[TOPIC_FORMS]; /* atomic; private */
     char bytes[];                    /* private: the topic, NUL, the payload */
 };
@@ -69,6 +70,13 @@ static inline size_t
 topic_message_size(const struct topic_message *message)
 {
     return sizeof *message + message->topic_len + 1 + message->payload_len;
+}
+
+/* The same with the forms that it has or may get: that of a WebSocket and that of SSE. */
+static inline size_t
+topic_message_cost(const struct topic_message *message)
+{
+    return topic_message_size(message) + 2 * (message->topic_len + message->wire_len + 128);
 }
 
 /* Borrowed from the message. epoch begins the ids. NULL without memory. */

@@ -17,6 +17,7 @@
 #include "topic/cursor.h"
 
 struct hub;
+struct metrics_route;
 struct publication;
 
 /* Embedded in who publishes. */
@@ -33,6 +34,9 @@ int publication_start(struct publication *publication, struct hub *hub, struct s
 
 /* Of one that is done: NULL, or why it is not known to be taken. */
 const char *publication_failure(const struct publication *publication);
+
+/* One that is done. */
+void publication_count(const struct publication *publication, struct metrics_route *metrics);
 
 /* Its cursor, or NULL where the bus gives none. Returns out. */
 const char *publication_id(const struct publication *publication, const struct bus *bus,

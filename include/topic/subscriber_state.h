@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * subscriber_state -- what a subscriber is made of, and what its parts (subscriber.c,
- * subscriber_websocket.c, subscriber_sse.c, talk.c) share. Nobody else includes it.
+ * subscriber_send.c, subscriber_websocket.c, subscriber_sse.c, talk.c) share. Nobody else includes it.
  */
 #ifndef CULVERT_TOPIC_SUBSCRIBER_STATE_H
 #define CULVERT_TOPIC_SUBSCRIBER_STATE_H
@@ -60,6 +60,7 @@ struct subscriber {
     struct timer timer;
     double told; /* when it was last sent anything */
     uint64_t in, out;
+    uint32_t n_levels; /* of all filters together */
     uint16_t n_filters;
     uint8_t n_backlogs;
     uint8_t form, form_retained; /* enum topic_form */
@@ -86,6 +87,9 @@ const char *subscriber_subscribe(struct subscriber *subscriber, const struct spa
                                  unsigned n, const char *since);
 /* Filters that it does not have are none of its business. */
 void subscriber_unsubscribe(struct subscriber *subscriber, const struct span *filters, unsigned n);
+
+/* The first one has been sent. */
+void subscriber_drop_backlog(struct subscriber *subscriber);
 
 /* Sends what the stream takes. */
 void subscriber_push(struct subscriber *subscriber);

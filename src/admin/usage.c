@@ -6,6 +6,7 @@
 #include "net/resolver.h"
 #include "net/tls.h"
 #include "proto/http1.h"
+#include "topic/bus_mqtt_link.h"
 
 static const char *const help[] = {
     "culvert bridges WebSocket clients to TCP, TLS and unix-socket services.",
@@ -48,6 +49,7 @@ usage_version(FILE *out)
     fprintf(out, "libev %u.%u\n", ev >> 8, ev & 255);
     fprintf(out, "%s\n", tls_library_version());
     fprintf(out, "c-ares %s\n", resolver_library_version());
+    fprintf(out, "paho-mqtt %s\n", bus_mqtt_link_library_version());
     fprintf(out, "jansson %s\n", session_post_open_json_version());
     fprintf(out, "http-parser %u.%u.%u\n", http >> 16, http >> 8 & 255, http & 255);
 }

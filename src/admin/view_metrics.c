@@ -9,30 +9,17 @@
 #include "admin/process.h"
 #include "admin/text.h"
 #include "admin/view.h"
+#include "admin/view_writer.h"
 #include "base/metrics.h"
 #include "base/metrics_routes.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
 #include "net/tls.h"
 
-/* A route's name and what all workers have counted of it. */
-struct sum {
-    const char *name;
-    struct metrics_route of;
-};
-
-struct writer {
-    struct text *out;
-    const struct view *view;
-    struct sum *sums;
-    size_t n_sums;
-    struct metrics_worker all; /* workers together */
-};
-
 /* ---- lines ---- */
 
-static void
-family(const struct writer *writer, const char *name, const char *type, const char *help)
+void
+writer_family(const struct writer *writer, const char *name, const char *type, const char *help)
 {
     text_format(writer->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -41,7 +28,7 @@ static void
 whole(const struct writer *writer, const char *name, const char *type, const char *help,
       uint64_t value)
 {
-    family(writer, name, type, help);
+    writer_family(writer, name, type, help);
     text_format(writer->out, "%s %" PRIu64 "\n", name, value);
 }
 
@@ -49,7 +36,7 @@ static void
 seconds(const struct writer *writer, const char *name, const char *type, const char *help,
         double value)
 {
-    family(writer, name, type, help);
+    writer_family(writer, name, type, help);
     text_format(writer->out, "%s %.3f\n", name, value);
 }
 
@@ -63,9 +50,9 @@ open_labels(const struct writer *writer, const char *name, const char *label, co
     text_put(writer->out, "\"");
 }
 
-static void
-one_label(const struct writer *writer, const char *name, const char *label, const char *value,
-          uint64_t n)
+void
+writer_one_label(const struct writer *writer, const char *name, const char *label,
+                 const char *value, uint64_t n)
 {
     open_labels(writer, name, label, value);
     text_format(writer->out, "} %" PRIu64 "\n", n);
@@ -93,7 +80,7 @@ histogram(const struct writer *writer, const char *name, const char *label, cons
     open_labels(writer, series, label, value);
     text_format(writer->out, "} %.9f\n", (double)metrics_read(&histogram->nanoseconds) / 1e9);
     snprintf(series, sizeof series, "%s_count", name);
-    one_label(writer, series, label, value, n);
+    writer_one_label(writer, series, label, value, n);
 }
 
 /* ---- the process ---- */
@@ -122,8 +109,8 @@ write_state(const struct writer *writer)
 {
     const struct view *view = writer->view;
 
-    family(writer, "culvert_build_info", "gauge", "Always 1; the version is a label.");
-    one_label(writer, "culvert_build_info", "version", CULVERT_VERSION, 1);
+    writer_family(writer, "culvert_build_info", "gauge", "Always 1; the version is a label.");
+    writer_one_label(writer, "culvert_build_info", "version", CULVERT_VERSION, 1);
     whole(writer, "culvert_ready", "gauge", "1 while /readyz says ready.",
           view_unready(view) == NULL);
     whole(writer, "culvert_draining", "gauge", "1 while it is stopping.", view->draining);
@@ -140,13 +127,14 @@ write_certificates(const struct writer *writer)
     const struct snapshot *snapshot = writer->view->snapshot;
     size_t i;
 
-    family(writer, name, "gauge", "When the certificate of a [tls] section ends, as Unix time.");
+    writer_family(writer, name, "gauge",
+                  "When the certificate of a [tls] section ends, as Unix time.");
     for (i = 0; i < snapshot->conf->n_tls; i++) {
         const char *host = snapshot->conf->tls[i].host;
         time_t end = tls_expiry(snapshot->tls, i);
 
         if (end > 0)
-            one_label(writer, name, "host", host != NULL ? host : "default", (uint64_t)end);
+            writer_one_label(writer, name, "host", host != NULL ? host : "default", (uint64_t)end);
     }
 }
 
@@ -175,15 +163,17 @@ write_connections(const struct writer *writer)
 
     whole(writer, "culvert_connections_accepted_total", "counter", "Accepted connections.",
           all->accepted);
-    family(writer, name, "gauge",
-           "Clients' connections: idle between requests, active with one, bridged to a target.");
-    one_label(writer, name, "state", "idle", metrics_left(http, active));
-    one_label(writer, name, "state", "active", active);
-    one_label(writer, name, "state", "bridged", bridged(writer));
+    writer_family(
+        writer, name, "gauge",
+        "Clients' connections: idle between requests, active with one, bridged to a target.");
+    writer_one_label(writer, name, "state", "idle", metrics_left(http, active));
+    writer_one_label(writer, name, "state", "active", active);
+    writer_one_label(writer, name, "state", "bridged", bridged(writer));
     name = "culvert_http_answers_total";
-    family(writer, name, "counter", "Answered requests by kind of status; 1xx are upgrades.");
+    writer_family(writer, name, "counter",
+                  "Answered requests by kind of status; 1xx are upgrades.");
     for (i = 1; i < 6; i++)
-        one_label(writer, name, "code", kinds[i], all->answers[i]);
+        writer_one_label(writer, name, "code", kinds[i], all->answers[i]);
     whole(writer, "culvert_tls_handshakes_total", "counter", "TLS handshakes with clients.",
           all->tls_done);
     whole(writer, "culvert_tls_handshake_failures_total", "counter",
@@ -223,7 +213,7 @@ write_bridges(const struct writer *writer)
     size_t i;
     unsigned t;
 
-    family(writer, name, "gauge", "Clients joined to a target now.");
+    writer_family(writer, name, "gauge", "Clients joined to a target now.");
     for (i = 0; i < writer->n_sums; i++)
         for (t = 0; t < METRICS_TRANSPORTS; t++) {
             const struct metrics_flow *flow = &writer->sums[i].of.flows[t];
@@ -233,62 +223,12 @@ write_bridges(const struct writer *writer)
                                metrics_left(flow->opened, flow->ended));
         }
     name = "culvert_bridges_opened_total";
-    family(writer, name, "counter", "Clients that were joined to a target.");
+    writer_family(writer, name, "counter", "Clients that were joined to a target.");
     for (i = 0; i < writer->n_sums; i++)
         for (t = 0; t < METRICS_TRANSPORTS; t++)
             if (is_shown(&writer->sums[i], t))
                 transport_line(writer, name, &writer->sums[i], t,
                                writer->sums[i].of.flows[t].opened);
-}
-
-static void
-session_family(const struct writer *writer, const char *name, const char *type, const char *help,
-               uint64_t (*value)(const struct metrics_sessions *sessions))
-{
-    size_t i;
-
-    family(writer, name, type, help);
-    for (i = 0; i < writer->n_sums; i++)
-        if (writer->sums[i].of.sessions.opened > 0)
-            one_label(writer, name, "route", writer->sums[i].name,
-                      value(&writer->sums[i].of.sessions));
-}
-
-static uint64_t
-sessions_now(const struct metrics_sessions *sessions)
-{
-    return metrics_left(sessions->opened, sessions->ended);
-}
-
-static uint64_t
-sessions_parked(const struct metrics_sessions *sessions)
-{
-    return metrics_left(sessions->parked, sessions->unparked);
-}
-
-static uint64_t
-sessions_resumed(const struct metrics_sessions *sessions)
-{
-    return sessions->resumed;
-}
-
-static uint64_t
-sessions_expired(const struct metrics_sessions *sessions)
-{
-    return sessions->expired;
-}
-
-static void
-write_sessions(const struct writer *writer)
-{
-    session_family(writer, "culvert_sessions", "gauge", "Sessions now.", sessions_now);
-    session_family(writer, "culvert_sessions_parked", "gauge",
-                   "Sessions that wait for their client to come back.", sessions_parked);
-    session_family(writer, "culvert_sessions_resumed_total", "counter",
-                   "Times that a client went on with its session on another carrier.",
-                   sessions_resumed);
-    session_family(writer, "culvert_sessions_expired_total", "counter",
-                   "Sessions that ended because nobody came back in time.", sessions_expired);
 }
 
 static void
@@ -311,15 +251,15 @@ write_flows(const struct writer *writer)
     size_t i;
     unsigned t;
 
-    family(writer, "culvert_bytes_total", "counter",
-           "Payload bytes of messages as the client sees them; in is client to target.");
+    writer_family(writer, "culvert_bytes_total", "counter",
+                  "Payload bytes of messages as the client sees them; in is client to target.");
     for (i = 0; i < writer->n_sums; i++)
         for (t = 0; t < METRICS_TRANSPORTS; t++)
             if (is_shown(&writer->sums[i], t))
                 flow_lines(writer, "culvert_bytes_total", &writer->sums[i], t,
                            writer->sums[i].of.flows[t].bytes);
-    family(writer, "culvert_messages_total", "counter",
-           "Complete messages as the client sees them; in is client to target.");
+    writer_family(writer, "culvert_messages_total", "counter",
+                  "Complete messages as the client sees them; in is client to target.");
     for (i = 0; i < writer->n_sums; i++)
         for (t = 0; t < METRICS_TRANSPORTS; t++)
             if (is_shown(&writer->sums[i], t))
@@ -335,7 +275,7 @@ write_closes(const struct writer *writer)
     size_t i;
     unsigned by, code;
 
-    family(writer, name, "counter", "Ended conversations by who ended them and close code.");
+    writer_family(writer, name, "counter", "Ended conversations by who ended them and close code.");
     for (i = 0; i < writer->n_sums; i++)
         for (by = 0; by < METRICS_INITIATORS; by++)
             for (code = 0; code < METRICS_CODES; code++) {
@@ -370,8 +310,9 @@ write_refusals(const struct writer *writer)
     const char *name = "culvert_refusals_total";
     size_t i;
 
-    family(writer, name, "counter",
-           "Refused requests and connections by reason; without a route where none was found.");
+    writer_family(
+        writer, name, "counter",
+        "Refused requests and connections by reason; without a route where none was found.");
     refusal_lines(writer, name, "", writer->all.refusals);
     for (i = 0; i < writer->n_sums; i++)
         refusal_lines(writer, name, writer->sums[i].name, writer->sums[i].of.refusals);
@@ -382,13 +323,13 @@ write_route_times(const struct writer *writer)
 {
     size_t i;
 
-    family(writer, "culvert_target_connect_seconds", "histogram",
-           "Time to connect a target: name, connection and TLS handshake.");
+    writer_family(writer, "culvert_target_connect_seconds", "histogram",
+                  "Time to connect a target: name, connection and TLS handshake.");
     for (i = 0; i < writer->n_sums; i++)
         histogram(writer, "culvert_target_connect_seconds", "route", writer->sums[i].name,
                   &writer->sums[i].of.connect);
-    family(writer, "culvert_heartbeat_seconds", "histogram",
-           "Time from a heartbeat's PING to the client's PONG.");
+    writer_family(writer, "culvert_heartbeat_seconds", "histogram",
+                  "Time from a heartbeat's PING to the client's PONG.");
     for (i = 0; i < writer->n_sums; i++)
         histogram(writer, "culvert_heartbeat_seconds", "route", writer->sums[i].name,
                   &writer->sums[i].of.heartbeat);
@@ -402,14 +343,14 @@ worker_family(const struct writer *writer, const char *name, const char *type, c
 {
     size_t i;
 
-    family(writer, name, type, help);
+    writer_family(writer, name, type, help);
     for (i = 0; i < writer->view->n_workers; i++) {
         const char *base = (const char *)writer->view->workers[i];
         char id[24];
 
         snprintf(id, sizeof id, "%zu", i + 1);
-        one_label(writer, name, "worker", id,
-                  metrics_read((const uint64_t *)(const void *)(base + offset)));
+        writer_one_label(writer, name, "worker", id,
+                         metrics_read((const uint64_t *)(const void *)(base + offset)));
     }
 }
 
@@ -420,7 +361,7 @@ write_turns(const struct writer *writer)
     char id[24];
     size_t i;
 
-    family(writer, name, "gauge", "The longest turn of a worker's loop since the start.");
+    writer_family(writer, name, "gauge", "The longest turn of a worker's loop since the start.");
     for (i = 0; i < writer->view->n_workers; i++) {
         snprintf(id, sizeof id, "%zu", i + 1);
         open_labels(writer, name, "worker", id);
@@ -428,8 +369,8 @@ write_turns(const struct writer *writer)
                     (double)metrics_read(&writer->view->workers[i]->turn_max) / 1e9);
     }
     name = "culvert_loop_turn_seconds";
-    family(writer, name, "histogram",
-           "Length of a turn of a worker's loop, for which its other events wait.");
+    writer_family(writer, name, "histogram",
+                  "Length of a turn of a worker's loop, for which its other events wait.");
     for (i = 0; i < writer->view->n_workers; i++) {
         snprintf(id, sizeof id, "%zu", i + 1);
         histogram(writer, name, "worker", id, &writer->view->workers[i]->turns);
@@ -495,7 +436,8 @@ view_write_metrics(const struct view *view, struct text *out)
     write_state(&writer);
     write_connections(&writer);
     write_bridges(&writer);
-    write_sessions(&writer);
+    writer_sessions(&writer);
+    writer_topics(&writer);
     write_flows(&writer);
     write_closes(&writer);
     write_refusals(&writer);

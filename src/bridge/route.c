@@ -160,16 +160,10 @@ open_websocket(const struct route_context *context, struct exchange *exchange,
 static bool
 has_doubled_key(struct span query)
 {
-    static const char *const keys[] = {"session", "ack", "n", "since"};
-    char value[HTTP1_TARGET_MAX + 1];
-    unsigned i;
+    static const char *const keys[] = {"session", "ack", "n", "since", NULL};
 
-    if (query.len == 0)
-        return false;
-    for (i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (http1_query_get(query, keys[i], value, sizeof value) < 0)
-            return true;
-    return false;
+    return query.len > 0 && memchr(query.at, '&', query.len) != NULL &&
+           http1_query_doubles(query, keys);
 }
 
 /* Whether the query can be read in one way only; answered if not. */

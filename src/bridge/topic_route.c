@@ -110,6 +110,7 @@ static const char *
 read_filters(struct span query, struct ask *ask)
 {
     char *at = ask->bytes, *end = ask->bytes + sizeof ask->bytes;
+    unsigned levels = 0;
     int found;
 
     ask->n_filters = 0;
@@ -120,6 +121,9 @@ read_filters(struct span query, struct ask *ask)
             return "too many topics in the query";
         if (!topic_filter_is_valid(at, len) || !topic_levels_ok(at, len))
             return "topic is no MQTT topic filter of at most 128 levels";
+        levels += topic_levels_count(at, len);
+        if (levels > TOPIC_LEVELS_CLIENT)
+            return "too many levels in all topics together";
         ask->filters[ask->n_filters++] = (struct span){at, len};
         at += len;
     }

@@ -13,8 +13,9 @@
 #include "event/loop.h"
 
 enum {
-    HEAD_MAX = 512, /* bytes of an answer's head without the caller's lines */
-    WHY_MAX = 512,  /* bytes of an error's sentence */
+    HEAD_MAX = 512,   /* bytes of an answer's head without the caller's lines */
+    STACK_MAX = 2048, /* of an answer that needs no memory of its own */
+    WHY_MAX = 512,    /* bytes of an error's sentence */
 };
 
 /* ---- what is known about it ---- */
@@ -183,21 +184,34 @@ has_body(int status)
     return status >= 200 && status != 204 && status != 304;
 }
 
-/* The line that says where the body ends (RFC 9112 section 6.3). */
-static void
-framing_line(struct exchange *exchange, char *out, size_t size)
+/* Returns its end. */
+static char *
+put_length(char *at, uint64_t length)
 {
-    out[0] = '\0';
+    char digits[20];
+    size_t i = sizeof digits;
+
+    do
+        digits[--i] = (char)('0' + length % 10);
+    while ((length /= 10) > 0);
+    at = mempcpy(stpcpy(at, "Content-Length: "), digits + i, sizeof digits - i);
+    return stpcpy(at, "\r\n");
+}
+
+/* The line that says where the body ends (RFC 9112 section 6.3). Returns its end. */
+static char *
+put_framing(struct exchange *exchange, char *at)
+{
     if (!has_body(exchange->status))
-        return;
-    if (exchange->length >= 0) {
-        snprintf(out, size, "Content-Length: %" PRId64 "\r\n", exchange->length);
-    } else if (exchange->http10 || exchange->to_the_end) {
+        return at;
+    if (exchange->length >= 0)
+        return put_length(at, (uint64_t)exchange->length);
+    if (exchange->http10 || exchange->to_the_end) {
         exchange->close_after = true;
-    } else {
-        exchange->chunked = true;
-        snprintf(out, size, "Transfer-Encoding: chunked\r\n");
+        return at;
     }
+    exchange->chunked = true;
+    return stpcpy(at, "Transfer-Encoding: chunked\r\n");
 }
 
 static const char *
@@ -212,47 +226,75 @@ connection_line(const struct exchange *exchange)
     return exchange->http10 ? "Connection: keep-alive\r\n" : "";
 }
 
-/* Returns the head's length; *head is the caller's to free. 0: no memory. */
-static size_t
-make_head(struct exchange *exchange, char **head, const char *type, const char *headers)
+/* Of this second, as each answer tells it: made once a second on each thread. */
+static const char *
+date_now(void)
 {
-    const char *lines = exchange->lines != NULL ? exchange->lines : "";
-    size_t size = HEAD_MAX + strlen(type) + strlen(headers) + strlen(lines);
-    char framing[64];
-    char date[64];
+    static __thread char text[64];
+    static __thread time_t of;
     time_t now = time(NULL);
     struct tm tm;
-    int n;
 
-    *head = malloc(size);
-    if (*head == NULL)
-        return 0;
+    if (now == of)
+        return text;
+    of = now;
     gmtime_r(&now, &tm);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    framing_line(exchange, framing, sizeof framing);
-    n = snprintf(*head, size, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s\r\n", exchange->status,
-                 http1_reason(exchange->status), date, type, headers, lines, framing,
-                 connection_line(exchange));
-    assert(n > 0 && (size_t)n < size);
-    return (size_t)n;
+    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    return text;
+}
+
+/* How many bytes the head has at most. */
+static size_t
+head_room(const struct exchange *exchange, const char *type, const char *headers)
+{
+    return HEAD_MAX + strlen(type) + strlen(headers) +
+           (exchange->lines != NULL ? strlen(exchange->lines) : 0);
+}
+
+/* Writes the head to out, which has head_room() bytes. Returns its length. */
+static size_t
+write_head(struct exchange *exchange, char *out, const char *type, const char *headers)
+{
+    const char *lines = exchange->lines != NULL ? exchange->lines : "";
+    char status[] = {' ',
+                     (char)('0' + exchange->status / 100),
+                     (char)('0' + exchange->status / 10 % 10),
+                     (char)('0' + exchange->status % 10),
+                     ' ',
+                     '\0'};
+    char *at = out;
+
+    at = stpcpy(stpcpy(stpcpy(at, "HTTP/1.1"), status), http1_reason(exchange->status));
+    at = stpcpy(stpcpy(stpcpy(at, "\r\nDate: "), date_now()), "\r\n");
+    at = stpcpy(stpcpy(stpcpy(at, type), headers), lines);
+    at = put_framing(exchange, at);
+    at = stpcpy(stpcpy(at, connection_line(exchange)), "\r\n");
+    return (size_t)(at - out);
+}
+
+/* Room for bytes that are written at once: the stack's, if they are few. NULL without memory. */
+static char *
+room_for(size_t size, char stack[STACK_MAX])
+{
+    return size <= STACK_MAX ? stack : malloc(size);
 }
 
 static void
 begin(struct exchange *exchange, int status, const char *type, const char *headers, int64_t length)
 {
     struct http *http = exchange_connection(exchange);
-    char *head;
-    size_t len;
+    size_t room = head_room(exchange, type, headers);
+    char stack[STACK_MAX], *head = room_for(room, stack);
 
     assert(exchange->open && exchange->status == 0);
     exchange->status = status;
     exchange->length = length;
-    len = make_head(exchange, &head, type, headers);
-    if (len > 0)
-        stream_write(http->stream, head, len);
+    if (head != NULL)
+        stream_write(http->stream, head, write_head(exchange, head, type, headers));
     else
         exchange->close_after = true; /* nothing is sent at all: the client sees the end */
-    free(head);
+    if (head != stack)
+        free(head);
     http_arm(http);
 }
 
@@ -261,24 +303,23 @@ exchange_answer(struct exchange *exchange, int status, const char *headers, cons
                 size_t len)
 {
     struct http *http = exchange_connection(exchange);
-    size_t head_len;
-    char *head, *whole;
+    size_t room = head_room(exchange, "", headers) + len, head_len;
+    char stack[STACK_MAX], *whole = room_for(room, stack);
 
     assert(exchange->open && exchange->status == 0);
     exchange->status = status;
     exchange->length = (int64_t)len;
     exchange->body_bytes = len;
-    head_len = make_head(exchange, &head, "", headers);
-    whole = head_len > 0 ? realloc(head, head_len + len) : NULL;
     if (whole != NULL) {
+        head_len = write_head(exchange, whole, "", headers);
         if (!exchange->head && len > 0)
             memcpy(whole + head_len, body, len);
         stream_write(http->stream, whole, head_len + (exchange->head ? 0 : len));
     } else {
         exchange->close_after = true; /* nothing is sent at all: the client sees the end */
-        free(head);
     }
-    free(whole);
+    if (whole != stack)
+        free(whole);
     exchange_end(exchange);
 }
 

@@ -66,6 +66,13 @@ decode(struct messages *messages, enum ws_opcode type, uint8_t *data, size_t *le
         *fault = (struct messages_fault){1007, "the message is not base64"};
 }
 
+/* MQTT 5.0 section 6: packets come in binary frames, text is to be closed. */
+static bool
+is_forbidden(const struct messages *messages, const struct ws_chunk *chunk)
+{
+    return chunk->type == WS_TEXT && conf_route_use(messages->route) == CONF_USE_MQTT;
+}
+
 bool
 messages_from_client(struct messages *messages, const struct ws_chunk *chunk, uint8_t **data,
                      size_t *len, struct messages_fault *fault)
@@ -74,6 +81,10 @@ messages_from_client(struct messages *messages, const struct ws_chunk *chunk, ui
 
     *data = chunk->data;
     *len = chunk->len;
+    if (is_forbidden(messages, chunk)) {
+        *fault = (struct messages_fault){1003, "MQTT comes in binary messages"};
+        return false;
+    }
     if (!messages_are_whole(messages->route))
         return chunk->len > 0;
     if (!complete || gather_len(&messages->kept) > 0) {

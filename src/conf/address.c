@@ -212,6 +212,23 @@ target_host(char *text, struct conf_target *target)
     return bracketed ? is_numeric(AF_INET6, host) : is_host(host);
 }
 
+/* "HOST", "HOST:PORT", "[IPV6]", "[IPV6]:PORT"; kind tells the port that is left out. */
+static bool
+target_broker(struct conf_context *context, const char *text, struct conf_target *target)
+{
+    const char *port = target->kind == CONF_TARGET_MQTTS ? ":8883" : ":1883";
+    size_t len = strlen(text);
+    bool has_port = *text == '[' ? strstr(text, "]:") != NULL : strchr(text, ':') != NULL;
+    char *copy = conf_pool_alloc(context->pool, len + strlen(port) + 1, 1);
+
+    if (copy == NULL)
+        return false;
+    strcpy(copy, text);
+    if (!has_port)
+        strcpy(copy + len, port);
+    return target_host(copy, target);
+}
+
 static bool
 target_path(struct conf_context *context, const struct conf_place *place, const char *rest,
             struct conf_target *target)
@@ -231,13 +248,14 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
         [CONF_TARGET_TCP] = "tcp://",     [CONF_TARGET_TLS] = "tls://",
         [CONF_TARGET_UNIX] = "unix:",     [CONF_TARGET_ECHO] = "echo:",
         [CONF_TARGET_FILES] = "files:",   [CONF_TARGET_MAP] = "map:",
-        [CONF_TARGET_TOPICS] = "topics:",
+        [CONF_TARGET_TOPICS] = "topics:", [CONF_TARGET_MQTT] = "mqtt://",
+        [CONF_TARGET_MQTTS] = "mqtts://",
     };
     const char *rest = NULL;
     unsigned kind = 0;
 
     memset(target, 0, sizeof(*target));
-    while (kind <= CONF_TARGET_TOPICS && (rest = behind(value, schemes[kind])) == NULL)
+    while (kind <= CONF_TARGET_MQTTS && (rest = behind(value, schemes[kind])) == NULL)
         kind++;
     if (rest == NULL)
         return refuse(context, place, key, value);
@@ -248,6 +266,8 @@ conf_address_target(struct conf_context *context, const struct conf_place *place
     if (target->kind == CONF_TARGET_TCP || target->kind == CONF_TARGET_TLS)
         return target_host(conf_pool_copy(context->pool, rest, strlen(rest)), target) ||
                refuse(context, place, key, value);
+    if (target->kind == CONF_TARGET_MQTT || target->kind == CONF_TARGET_MQTTS)
+        return target_broker(context, rest, target) || refuse(context, place, key, value);
     if (target->kind == CONF_TARGET_TOPICS)
         return (*rest == '\0' || conf_address_is_bus_name(rest) ||
                 refuse(context, place, key, value)) &&
@@ -267,34 +287,12 @@ conf_address_is_bus_name(const char *name)
     return len > 0 && len <= 32 && name[len] == '\0';
 }
 
-/* "HOST", "HOST:PORT", "[IPV6]", "[IPV6]:PORT" */
-static bool
-bus_host(struct conf_context *context, const char *text, const char *port, struct conf_bus *bus)
-{
-    size_t len = strlen(text);
-    bool bracketed = *text == '[';
-    bool has_port = bracketed ? strstr(text, "]:") != NULL : strchr(text, ':') != NULL;
-    struct conf_target target;
-    char *copy = conf_pool_alloc(context->pool, len + strlen(port) + 1, 1);
-
-    if (copy == NULL)
-        return false;
-    strcpy(copy, text);
-    if (!has_port)
-        strcpy(copy + len, port);
-    if (!target_host(copy, &target))
-        return false;
-    bus->host = target.host;
-    bus->port = target.port;
-    return true;
-}
-
 bool
 conf_address_bus(struct conf_context *context, const struct conf_place *place,
                  const struct conf_key *key, const char *value, struct conf_bus *bus)
 {
-    const char *rest;
-    bool sound;
+    struct conf_target target = {.kind = CONF_TARGET_MQTT};
+    const char *rest = behind(value, "mqtt://");
 
     bus->kind = CONF_BUS_MEMORY;
     bus->url = conf_pool_copy(context->pool, value, strlen(value));
@@ -302,15 +300,17 @@ conf_address_bus(struct conf_context *context, const struct conf_place *place,
         return false;
     if (strcmp(value, "memory:") == 0)
         return true;
-    if ((rest = behind(value, "mqtt://")) != NULL) {
-        bus->kind = CONF_BUS_MQTT;
-        sound = bus_host(context, rest, ":1883", bus);
-    } else {
+    bus->kind = CONF_BUS_MQTT;
+    if (rest == NULL) {
         bus->kind = CONF_BUS_MQTTS;
+        target.kind = CONF_TARGET_MQTTS;
         rest = behind(value, "mqtts://");
-        sound = rest != NULL && bus_host(context, rest, ":8883", bus);
     }
-    return sound || refuse(context, place, key, value);
+    if (rest == NULL || !target_broker(context, rest, &target))
+        return refuse(context, place, key, value);
+    bus->host = target.host;
+    bus->port = target.port;
+    return true;
 }
 
 /* ---- a target in a map ---- */

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "conf/document.h"
 #include "conf/keys.h"
+#include "conf/mqtt.h"
 #include "conf/report.h"
 #include "conf/route.h"
 #include "conf/section.h"
@@ -176,7 +177,19 @@ misfit(const struct conf_key *key, enum conf_use use)
         return "not with a target files:";
     if (key->uses == CONF_USE_TOPICS)
         return "only with a target topics:";
+    if (key->uses == CONF_USE_MQTT)
+        return "only with a target mqtt:// or mqtts://";
+    if (use == CONF_USE_MQTT)
+        return "not with a target mqtt:// or mqtts://: its packets are their own messages";
     return use == CONF_USE_TOPICS ? "not with a target topics:" : "not with this target";
+}
+
+/* Whether it says what is so anyway. */
+static bool
+is_idle(const struct conf_key *key, const struct conf_entry *entry, enum conf_use use)
+{
+    return use == CONF_USE_MQTT && key->uses == CONF_USE_STREAM &&
+           strcmp(entry->value, key->standard) == 0;
 }
 
 /* Some keys say nothing to some routes: what [defaults] say of that does not concern the route, and what
@@ -193,7 +206,8 @@ settle_uses(struct conf_context *context, const struct conf_section *section,
         if (key->uses == 0 || (key->uses & use) != 0)
             continue;
         conf_store(context, &place, key, key->standard, route);
-        if (entry == NULL || entry->value == NULL || *entry->value == '\0')
+        if (entry == NULL || entry->value == NULL || *entry->value == '\0' ||
+            is_idle(key, entry, use))
             continue;
         place.line = entry->line;
         conf_mistake(context, &place, "%s", misfit(key, use));
@@ -282,7 +296,7 @@ check_use(struct conf_context *context, const struct conf_section *section,
 
     if (use != CONF_USE_FILES)
         check_subprotocols(context, section, route);
-    if (use == CONF_USE_STREAM)
+    if (use == CONF_USE_STREAM || use == CONF_USE_MQTT)
         check_transports(context, section, route);
     if (use == CONF_USE_TOPICS)
         check_topics(context, section, route);
@@ -315,6 +329,8 @@ build_route(struct conf_context *context, const struct conf_section *section, st
     conf_section_apply(context, section, route);
     if (route->target.text != NULL)
         settle_uses(context, section, route);
+    if (conf_route_use(route) == CONF_USE_MQTT)
+        conf_mqtt_build(context, section, route);
     check_use(context, section, route);
     if (!named)
         return;

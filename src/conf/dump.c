@@ -21,12 +21,12 @@ print_section(const char *kind, const char *argument, unsigned use, const void *
     }
 }
 
-/* Whether a key of [server] or [log] is written differently. */
+/* Whether a key is written differently for two objects of its section. */
 static bool
-differs(const struct conf_key *key, const struct conf *old, const struct conf *conf)
+differs(const struct conf_key *key, const void *old, const void *new)
 {
     char *texts[2] = {NULL, NULL};
-    const struct conf *confs[2] = {old, conf};
+    const void *objects[2] = {old, new};
     bool different = true; /* without memory: it may be */
 
     for (unsigned i = 0; i < 2; i++) {
@@ -34,7 +34,7 @@ differs(const struct conf_key *key, const struct conf *old, const struct conf *c
         FILE *out = open_memstream(&texts[i], &len);
         if (out == NULL)
             continue;
-        conf_store_print(key, confs[i], out);
+        conf_store_print(key, objects[i], out);
         fclose(out);
     }
     if (texts[0] != NULL && texts[1] != NULL)
@@ -44,6 +44,18 @@ differs(const struct conf_key *key, const struct conf *old, const struct conf *c
     return different;
 }
 
+/* Of a bus that is in both. */
+static bool
+bus_differs(const struct conf_key *key, const struct conf *old, const struct conf *conf)
+{
+    for (size_t i = 0; i < old->n_buses; i++)
+        for (size_t k = 0; k < conf->n_buses; k++)
+            if (strcmp(old->buses[i].name, conf->buses[k].name) == 0 &&
+                differs(key, &old->buses[i], &conf->buses[k]))
+                return true;
+    return false;
+}
+
 const struct conf_key *
 conf_next_fixed(const struct conf *old, const struct conf *conf, const struct conf_key *after)
 {
@@ -51,7 +63,10 @@ conf_next_fixed(const struct conf *old, const struct conf *conf, const struct co
 
     for (; key->name != NULL; key++) {
         bool global = strcmp(key->section, "server") == 0 || strcmp(key->section, "log") == 0;
-        if (global && !key->reloadable && differs(key, old, conf))
+        bool of_bus = strcmp(key->section, "bus") == 0;
+        if (key->reloadable)
+            continue;
+        if ((global && differs(key, old, conf)) || (of_bus && bus_differs(key, old, conf)))
             return key;
     }
     return NULL;

@@ -22,9 +22,11 @@
 #define BUS_LINE(field)   .line_offset = offsetof(struct conf_bus, field)
 
 /* Which routes it says something to. */
-#define STREAMS .uses = CONF_USE_STREAM
+#define BYTES   .uses = CONF_USE_STREAM
+#define STREAMS .uses = CONF_USE_STREAM | CONF_USE_MQTT
 #define TOPICS  .uses = CONF_USE_TOPICS
-#define CLIENTS .uses = CONF_USE_STREAM | CONF_USE_TOPICS
+#define MQTT    .uses = CONF_USE_MQTT
+#define CLIENTS .uses = CONF_USE_STREAM | CONF_USE_MQTT | CONF_USE_TOPICS
 
 static const struct conf_key keys[] = {
     {SERVER(listens), .name = "listen", .type = CONF_LISTEN, .reloadable = true,
@@ -94,10 +96,10 @@ static const struct conf_key keys[] = {
      .standard = "no", .reloadable = true,
      .meaning = "refuse clients that offer none of the subprotocols"},
     {ROUTE(messages), .name = "messages", .type = CONF_ENUM, .standard = "binary",
-     .values = "binary text base64", .reloadable = true, STREAMS,
+     .values = "binary text base64", .reloadable = true, BYTES,
      .meaning = "what the target's bytes are to a client: binary, text in UTF-8, or base64"},
     {ROUTE(framing), .name = "framing", .type = CONF_ENUM, .standard = "none",
-     .values = "none line length16 length32", .reloadable = true, STREAMS,
+     .values = "none line length16 length32", .reloadable = true, BYTES,
      .meaning = "how messages are told apart at the target; none: it is a stream of bytes"},
     {ROUTE(origins), .name = "origins", .type = CONF_ORIGINS, .standard = "same",
      .reloadable = true, CLIENTS, ROUTE_LINE(origins_line),
@@ -151,10 +153,36 @@ static const struct conf_key keys[] = {
      .values = "no v1 v2", .reloadable = true, STREAMS,
      .meaning = "whether a target is told the client's address first, in a PROXY header"},
     {ROUTE(tls_verify), .name = "tls_verify", .type = CONF_BOOL, .standard = "yes",
-     .reloadable = true, .meaning = "for tls:// targets, check the certificate and the name in it"},
+     .reloadable = true,
+     .meaning = "for tls:// and mqtts:// targets, check the certificate and the name in it"},
     {ROUTE(tls_ca), .name = "tls_ca", .type = CONF_PATH, .standard = "", .values = "file",
      .reloadable = true, ROUTE_LINE(tls_ca_line),
-     .meaning = "for tls:// targets, PEM file: who may issue it; empty: the system's"},
+     .meaning = "for such targets, PEM file: who may issue it; empty: the system's"},
+
+    {ROUTE(mqtt_packet_max), .name = "mqtt_packet_max", .type = CONF_SIZE, .standard = "0",
+     .min = 0, .max = 256 * KIB * KIB, .reloadable = true, MQTT,
+     .meaning = "the longest packet that a client may send; 0: no bound"},
+    {ROUTE(mqtt_publish), .name = "mqtt_publish", .type = CONF_FILTERS, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "what clients may publish to, their wills too; empty: everything; none: nothing"},
+    {ROUTE(mqtt_subscribe), .name = "mqtt_subscribe", .type = CONF_FILTERS, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "what clients may subscribe to; empty: everything; none: nothing"},
+    {ROUTE(mqtt_client_id_prefix), .name = "mqtt_client_id_prefix", .type = CONF_TEXT,
+     .standard = "", .reloadable = true, MQTT,
+     .meaning = "put in front of each client identifier; empty: nothing"},
+    {ROUTE(mqtt_username), .name = "mqtt_username", .type = CONF_TEXT, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "who clients are at the broker, whatever they say; empty: who they say"},
+    {ROUTE(mqtt_password_file), .name = "mqtt_password_file", .type = CONF_PATH, .standard = "",
+     .values = "file", .reloadable = true, MQTT, ROUTE_LINE(mqtt_password_file_line),
+     .meaning = "a file that holds the password of mqtt_username and nothing else"},
+    {ROUTE(mqtt_connect_timeout), .name = "mqtt_connect_timeout", .type = CONF_DURATION,
+     .standard = "10s", .min = 0.1, .max = HOUR, .reloadable = true, MQTT,
+     .meaning = "for a client's CONNECT to be there, where one of these rules reads it"},
+    {ROUTE(mqtt_versions), .name = "mqtt_versions", .type = CONF_SET, .standard = "3.1.1, 5",
+     .values = "3.1.1 5", .reloadable = true, MQTT,
+     .meaning = "the versions of MQTT that clients may speak"},
 
     {ROUTE(subscribe), .name = "subscribe", .type = CONF_FILTERS, .standard = "",
      .reloadable = true, TOPICS, .meaning = "what clients may subscribe to; empty: nothing"},
@@ -181,9 +209,12 @@ static const struct conf_key keys[] = {
      .min = 0, .max = 10e6,
      .meaning = "messages kept for clients that come back, all topics together"},
     {BUS(history_bytes), .name = "history_bytes", .type = CONF_SIZE, .standard = "16m", .min = 0,
-     .max = 4 * KIB * KIB * KIB, .meaning = "the most bytes of them"},
+     .max = 4 * KIB * KIB * KIB,
+     .meaning = "the most bytes of them, with what is made of them for the wire"},
     {BUS(retained_max), .name = "retained_max", .type = CONF_NUMBER, .standard = "10000", .min = 0,
      .max = 10e6, .meaning = "topics whose last retained value is kept"},
+    {BUS(retained_bytes), .name = "retained_bytes", .type = CONF_SIZE, .standard = "64m", .min = 0,
+     .max = 64 * KIB * KIB * KIB, .meaning = "the most bytes of these values"},
     {BUS(client_id), .name = "client_id", .type = CONF_TEXT, .standard = "",
      .meaning = "our name at the broker; empty: culvert-, the host's name and 8 random characters"},
     {BUS(username), .name = "username", .type = CONF_TEXT, .standard = "",

@@ -98,6 +98,8 @@ conf_route_use(const struct conf_route *route)
 {
     if (route->target.kind == CONF_TARGET_FILES)
         return CONF_USE_FILES;
+    if (route->target.kind == CONF_TARGET_MQTT || route->target.kind == CONF_TARGET_MQTTS)
+        return CONF_USE_MQTT;
     return route->target.kind == CONF_TARGET_TOPICS ? CONF_USE_TOPICS : CONF_USE_STREAM;
 }
 

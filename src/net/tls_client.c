@@ -168,9 +168,9 @@ tls_clients_new(const struct conf *conf, struct conf_report *report)
     for (size_t i = 0; i < conf->n_routes; i++) {
         enum conf_target_kind kind = conf->routes[i].target.kind;
 
-        if (kind != CONF_TARGET_TLS && kind != CONF_TARGET_MAP)
+        if (kind != CONF_TARGET_TLS && kind != CONF_TARGET_MQTTS && kind != CONF_TARGET_MAP)
             continue;
-        if (init_context(conf, clients, i, report) == 0 && kind == CONF_TARGET_TLS)
+        if (init_context(conf, clients, i, report) == 0 && kind != CONF_TARGET_MAP)
             init_host(&conf->routes[i], &clients->clients[i], report);
     }
     if (report->n_mistakes == mistakes)

@@ -80,6 +80,8 @@ is_key(struct span raw, const char *key)
 {
     bool encoded;
 
+    if (raw.len > 0 && raw.at[0] != '%' && raw.at[0] != *key)
+        return false; /* as most are */
     for (; raw.len > 0; key++) {
         int byte = take_byte(&raw, &encoded);
 
@@ -89,12 +91,26 @@ is_key(struct span raw, const char *key)
     return *key == '\0';
 }
 
+/* Nothing in it is encoded, and nothing is NUL. */
+static bool
+is_plain(struct span raw)
+{
+    return raw.len == 0 ||
+           (memchr(raw.at, '%', raw.len) == NULL && memchr(raw.at, '\0', raw.len) == NULL);
+}
+
 static int
 decode_value(struct span raw, char *out, size_t size)
 {
     bool encoded;
     size_t len = 0;
 
+    if (raw.len < size && is_plain(raw)) {
+        if (raw.len > 0)
+            memcpy(out, raw.at, raw.len);
+        len = raw.len;
+        raw.len = 0;
+    }
     while (raw.len > 0) {
         int byte = take_byte(&raw, &encoded);
 
@@ -160,11 +176,31 @@ http1_query_next(struct span *query, const char *key, char *out, size_t size)
 }
 
 bool
+http1_query_doubles(struct span query, const char *const *keys)
+{
+    struct span name, value;
+    unsigned seen = 0;
+
+    while (next_pair(&query, &name, &value)) {
+        for (unsigned i = 0; keys[i] != NULL; i++) {
+            if (!is_key(name, keys[i]))
+                continue;
+            if ((seen & 1U << i) != 0)
+                return true;
+            seen |= 1U << i;
+        }
+    }
+    return false;
+}
+
+bool
 http1_query_valid(struct span query)
 {
     char decoded[HTTP1_TARGET_MAX + 1];
     struct span key, value;
 
+    if (is_plain(query))
+        return query.len == 0 || utf8_valid((const uint8_t *)query.at, query.len);
     while (next_pair(&query, &key, &value)) {
         if (decode_value(key, decoded, sizeof decoded) < 0 ||
             decode_value(value, decoded, sizeof decoded) < 0)

@@ -16,6 +16,7 @@
 #include "net/tls.h"
 #include "proto/proxy_header.h"
 #include "target/echo.h"
+#include "target/mqtt.h"
 #include "target/tcp.h"
 
 struct target_opening {
@@ -72,6 +73,20 @@ fail(struct target_opening *opening, enum dial_result result, const char *why)
     finish(opening, result, NULL, why);
 }
 
+/* Takes the endpoint; returns NULL without memory. */
+static struct endpoint *
+with_rules(const struct target_opening *opening, struct endpoint *endpoint)
+{
+    struct endpoint *around;
+
+    if (!mqtt_has_rules(opening->route))
+        return endpoint;
+    around = mqtt_open(opening->loop, endpoint, opening->route);
+    if (around == NULL)
+        endpoint->ops->close(endpoint);
+    return around;
+}
+
 static void
 connected(struct target_opening *opening)
 {
@@ -83,7 +98,11 @@ connected(struct target_opening *opening)
     }
     stream_want_read(opening->stream, false);
     opening->stream = NULL;
-    finish(opening, DIAL_OK, endpoint, "");
+    endpoint = with_rules(opening, endpoint);
+    if (endpoint == NULL)
+        fail(opening, DIAL_FAILED, "out of memory");
+    else
+        finish(opening, DIAL_OK, endpoint, "");
 }
 
 static void
@@ -196,7 +215,7 @@ start_dial(struct target_opening *opening, const struct target_options *options)
     timer_init(&opening->timer, options->loop, on_handshake_timeout);
     if (make_header(opening, options) != 0)
         return -1;
-    if (target->kind == CONF_TARGET_TLS) {
+    if (target->kind == CONF_TARGET_TLS || target->kind == CONF_TARGET_MQTTS) {
         opening->ssl = options->route->target.kind == CONF_TARGET_MAP
                            ? tls_connect_to(options->tls, options->route_index, target->host)
                            : tls_connect(options->tls, options->route_index);

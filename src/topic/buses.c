@@ -95,7 +95,8 @@ free_entry(struct entry *entry)
 static struct bus *
 open_bus(const struct bus_options *options)
 {
-    return bus_memory_open(options);
+    return options->conf->kind == CONF_BUS_MEMORY ? bus_memory_open(options)
+                                                  : bus_mqtt_open(options);
 }
 
 /* Returns -1, logged. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "topic/cursor.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 int
@@ -25,6 +23,15 @@ cursor_read(const char *text, const char *epoch, uint64_t *number)
 const char *
 cursor_write(char out[CURSOR_MAX + 1], const char *epoch, uint64_t number)
 {
-    snprintf(out, CURSOR_MAX + 1, "%s-%" PRIu64, epoch, number);
+    char digits[20];
+    size_t at = sizeof digits;
+    char *end = stpcpy(out, epoch);
+
+    do
+        digits[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    *end++ = '-';
+    memcpy(end, digits + at, sizeof digits - at);
+    end[sizeof digits - at] = '\0';
     return out;
 }

@@ -22,7 +22,7 @@ evict(struct history *history)
     struct topic_message *message = history_at(history, 0);
 
     history->evicted = message->number;
-    history->bytes -= topic_message_size(message);
+    history->bytes -= topic_message_cost(message);
     history->first = (history->first + 1) & (history->room - 1);
     history->n--;
     topic_message_unref(message);
@@ -59,7 +59,7 @@ grow(struct history *history)
 void
 history_add(struct history *history, struct topic_message *message)
 {
-    size_t size = topic_message_size(message);
+    size_t size = topic_message_cost(message);
 
     while (history->n > 0 &&
            (history->n >= history->messages_max || history->bytes + size > history->bytes_max))

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "topic/levels.h"
 #include "topic/message.h"
 
 struct hub {
@@ -24,7 +25,8 @@ struct hub {
     uint64_t head;
     uint64_t down_at; /* the number at which the broker went away last */
     bool is_down;
-    size_t retained_max;
+    size_t retained_max, retained_bytes_max;
+    size_t retained_bytes;
     double publish_timeout;
     bool live_replaces; /* a live message replaces its topic's retained value */
     bool told_full;
@@ -154,36 +156,60 @@ note(struct hub *hub, enum hub_note note)
     }
 }
 
-bool
-hub_retains(const struct hub *hub, const char *topic, size_t len)
+/* What a value counts: forms are made of it only for who subscribes. */
+static size_t
+weight(size_t topic_len, size_t payload_len)
 {
-    return topic_tree_counts(hub->tree).retained < hub->retained_max ||
-           topic_tree_retained(hub->tree, topic, len) != NULL;
+    return sizeof(struct topic_message) + topic_len + payload_len;
 }
 
+bool
+hub_retains(const struct hub *hub, const char *topic, size_t len, size_t payload_len)
+{
+    const struct topic_message *old = topic_tree_retained(hub->tree, topic, len);
+    size_t freed = old == NULL ? 0 : weight(len, old->payload_len);
+
+    return hub->retained_bytes - freed + weight(len, payload_len) <= hub->retained_bytes_max &&
+           (old != NULL || topic_tree_counts(hub->tree).retained < hub->retained_max);
+}
+
+/* message NULL: none any more. */
+static void
+replace(struct hub *hub, const char *topic, size_t len, struct topic_message *message)
+{
+    struct topic_message *old;
+    void *found = NULL;
+
+    if (topic_tree_retain(hub->tree, topic, len, message, &found) != 0) {
+        log_error(loop_log(hub->loop), "topics", "out of memory: a retained value is lost");
+        return;
+    }
+    old = found;
+    if (message != NULL)
+        hub->retained_bytes += weight(len, topic_message_ref(message)->payload_len);
+    if (old != NULL)
+        hub->retained_bytes -= weight(len, old->payload_len);
+    topic_message_unref(old);
+}
+
+/* What cannot be kept must not leave an older value in its place. */
 static void
 retain(struct hub *hub, struct topic_message *message)
 {
     const char *topic = topic_message_topic(message);
     bool keep = message->payload_len > 0;
-    void *old = NULL;
 
-    if (keep && !hub_retains(hub, topic, message->topic_len)) {
+    if (keep && !hub_retains(hub, topic, message->topic_len, message->payload_len)) {
         if (!hub->told_full)
             log_warn(loop_log(hub->loop), "topics",
-                     "retained_max reached: values of other topics are not kept");
+                     "retained_max or retained_bytes reached: other values are not kept");
         hub->told_full = true;
-        return;
+        keep = false;
+    } else {
+        hub->told_full = hub->told_full && keep;
     }
-    if (topic_tree_retain(hub->tree, topic, message->topic_len, keep ? message : NULL, &old) != 0) {
-        log_error(loop_log(hub->loop), "topics", "out of memory: a retained value is lost");
-        return;
-    }
-    if (keep)
-        topic_message_ref(message);
-    topic_message_unref(old);
-    if (!keep)
-        hub->told_full = false;
+    if (keep || topic_tree_retained(hub->tree, topic, message->topic_len) != NULL)
+        replace(hub, topic, message->topic_len, keep ? message : NULL);
 }
 
 /* What a broker of 3.1.1 sends on is not marked as retained: on a topic that has a value it probably
@@ -196,9 +222,18 @@ is_to_be_kept(const struct hub *hub, const struct topic_message *message)
                                                       message->topic_len) != NULL);
 }
 
+/* Others may publish to a broker what no client of ours can subscribe to. */
+static bool
+is_ours(const struct topic_message *message)
+{
+    return topic_levels_ok(topic_message_topic(message), message->topic_len);
+}
+
 static void
 publish(struct hub *hub, struct topic_message *message)
 {
+    if (!is_ours(message))
+        return;
     if (is_to_be_kept(hub, message))
         retain(hub, message);
     history_add(&hub->history, message);
@@ -208,11 +243,15 @@ publish(struct hub *hub, struct topic_message *message)
 static void
 take_retained(struct hub *hub, struct topic_message *message)
 {
-    const struct topic_message *held =
-        topic_tree_retained(hub->tree, topic_message_topic(message), message->topic_len);
-    bool same = held != NULL && held->payload_len == message->payload_len &&
-                memcmp(topic_message_payload(held), topic_message_payload(message),
-                       message->payload_len) == 0;
+    const struct topic_message *held;
+    bool same;
+
+    if (!is_ours(message))
+        return;
+    held = topic_tree_retained(hub->tree, topic_message_topic(message), message->topic_len);
+    same = held != NULL && held->payload_len == message->payload_len &&
+           memcmp(topic_message_payload(held), topic_message_payload(message),
+                  message->payload_len) == 0;
 
     retain(hub, message);
     if (same)
@@ -250,12 +289,9 @@ forget_stale(struct hub *hub)
         return;
     topic_tree_retained_each(hub->tree, "#", 1, on_value, &staleness);
     for (size_t i = 0; i < staleness.n; i++) {
-        struct topic_message *message = staleness.stale[i];
-        void *old;
+        const struct topic_message *message = staleness.stale[i];
 
-        if (topic_tree_retain(hub->tree, topic_message_topic(message), message->topic_len, NULL,
-                              &old) == 0)
-            topic_message_unref(old);
+        replace(hub, topic_message_topic(message), message->topic_len, NULL);
     }
     free(staleness.stale);
 }
@@ -389,6 +425,8 @@ hub_new(const struct hub_options *options)
     history_init(&hub->history, conf->history_messages, conf->history_bytes);
     hub->publish_timeout = conf->publish_timeout;
     hub->retained_max = conf->retained_max;
+    hub->retained_bytes_max = conf->retained_bytes;
+    hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
     hub->head = sequence_head(hub->sequence);
     hub->history.evicted = hub->head;

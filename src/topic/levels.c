@@ -4,17 +4,23 @@
 #include <assert.h>
 #include <string.h>
 
-bool
-topic_levels_ok(const char *text, size_t len)
+unsigned
+topic_levels_count(const char *text, size_t len)
 {
     const char *end = text + len;
     unsigned n = 1;
 
-    while (n <= TOPIC_LEVELS && (text = memchr(text, '/', (size_t)(end - text))) != NULL) {
+    while ((text = memchr(text, '/', (size_t)(end - text))) != NULL) {
         text++;
         n++;
     }
-    return n <= TOPIC_LEVELS;
+    return n;
+}
+
+bool
+topic_levels_ok(const char *text, size_t len)
+{
+    return topic_levels_count(text, len) <= TOPIC_LEVELS;
 }
 
 void

@@ -6,6 +6,7 @@
 
 #include "base/blob.h"
 #include "proto/base64.h"
+#include "proto/sse.h"
 #include "proto/utf8.h"
 #include "proto/ws_frame.h"
 #include "topic/cursor.h"
@@ -28,6 +29,8 @@ topic_message_new(const char *topic, size_t topic_len, const void *payload, size
     if (payload_len > 0)
         memcpy(message->bytes + topic_len + 1, payload, payload_len);
     message->text = utf8_valid(topic_message_payload(message), payload_len);
+    message->wire_len = message->text ? sse_json_len(topic_message_payload(message), payload_len)
+                                      : base64_encoded_len(payload_len);
     return message;
 }
 

@@ -34,11 +34,11 @@ struct poll {
     const char *headers;
     struct poll_owner *owner;
     struct backlog *backlog; /* what is to be told */
-    struct hub_filter *filters;
-    unsigned n_filters;
-    bool was_told[2]; /* of the bus: that it went, that it came */
+    unsigned n_filters;      /* those that are subscribed to */
+    bool was_told[2];        /* of the bus: that it went, that it came */
     struct timer timer;
     struct loop_deferred free_later;
+    struct hub_filter filters[];
 };
 
 /* ---- ending ---- */
@@ -54,7 +54,6 @@ release(struct poll *poll)
 {
     for (unsigned i = 0; i < poll->n_filters; i++)
         hub_unsubscribe(&poll->filters[i]);
-    free(poll->filters);
     hub_leave(&poll->member);
     backlog_free(poll->backlog);
     timer_deinit(&poll->timer);
@@ -148,11 +147,12 @@ static void
 add_reset(struct answer *answer, struct poll *poll)
 {
     char json[64];
+    size_t len = topic_envelope_reset(json);
 
     if (!poll->backlog->reset)
         return;
     poll->backlog->reset = false;
-    add_element(answer, json, topic_envelope_reset(json));
+    add_element(answer, json, len);
 }
 
 static void
@@ -160,9 +160,12 @@ add_states(struct answer *answer, const struct poll *poll)
 {
     char json[64];
 
-    for (unsigned up = 0; up < 2; up++)
+    for (unsigned up = 0; up < 2; up++) {
+        size_t len = topic_envelope_bus(json, up == 1);
+
         if (poll->was_told[up])
-            add_element(answer, json, topic_envelope_bus(json, up == 1));
+            add_element(answer, json, len);
+    }
 }
 
 static void
@@ -275,9 +278,6 @@ on_gone(struct exchange_owner *owner)
 static int
 subscribe(struct poll *poll, const struct span *filters, unsigned n)
 {
-    poll->filters = calloc(n, sizeof *poll->filters);
-    if (poll->filters == NULL)
-        return -1;
     for (; poll->n_filters < n; poll->n_filters++) {
         const struct span *filter = &filters[poll->n_filters];
 
@@ -299,7 +299,7 @@ make(const struct poll_options *options)
         .since = options->since,
         .retained = options->route->retain,
     };
-    struct poll *poll = calloc(1, sizeof *poll);
+    struct poll *poll = calloc(1, sizeof *poll + options->n_filters * sizeof poll->filters[0]);
 
     if (poll == NULL)
         return NULL;

@@ -85,7 +85,7 @@ on_done(struct publication *publication)
     const char *why = publication_failure(publication);
 
     post->publishing = false;
-    metrics_add(why == NULL ? &post->metrics->topics.published : &post->metrics->topics.refused, 1);
+    publication_count(publication, post->metrics);
     if (post->exchange == NULL)
         (void)release(post); /* the client has not waited */
     else if (why != NULL)

@@ -2,6 +2,7 @@
 #include "topic/publication.h"
 
 #include "base/list.h"
+#include "base/metrics.h"
 #include "event/loop.h"
 #include "topic/hub.h"
 #include "topic/message.h"
@@ -57,4 +58,12 @@ publication_id(const struct publication *publication, const struct bus *bus,
     if (publication->bus.number == 0)
         return NULL;
     return cursor_write(out, sequence_epoch(bus->sequence), publication->bus.number);
+}
+
+void
+publication_count(const struct publication *publication, struct metrics_route *metrics)
+{
+    bool taken = publication->bus.result == BUS_TAKEN;
+
+    metrics_add(taken ? &metrics->topics.published : &metrics->topics.failed, 1);
 }

@@ -30,7 +30,7 @@ rules_publish(const struct conf_route *route, const struct hub *hub, struct span
         return "this route does not let clients publish to that topic";
     if (retain && !route->retain)
         return "this route keeps no retained values";
-    if (retain && payload_len > 0 && !hub_retains(hub, topic.at, topic.len))
+    if (retain && payload_len > 0 && !hub_retains(hub, topic.at, topic.len, payload_len))
         return "there are too many retained values already";
     return NULL;
 }

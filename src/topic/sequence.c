@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/list.h"
 #include "event/loop.h"
@@ -234,7 +234,7 @@ sequence_new(void)
     struct sequence *sequence = calloc(1, sizeof *sequence);
     uint64_t random;
 
-    if (sequence == NULL || RAND_bytes((unsigned char *)&random, sizeof random) != 1) {
+    if (sequence == NULL || getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
         free(sequence);
         return NULL;
     }

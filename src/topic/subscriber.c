@@ -4,21 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/blob.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "client/http.h"
 #include "conf/conf.h"
 #include "net/linger.h"
-#include "topic/bus.h"
-#include "topic/cursor.h"
-#include "topic/envelope.h"
+#include "topic/levels.h"
 #include "topic/subscriber_state.h"
-
-enum {
-    PIECES_MAX = 64, /* messages in one call to the kernel */
-    EVENT_MAX = 256, /* bytes of an event that names no filters */
-};
 
 static struct subscriber *
 from_member(struct hub_member *member)
@@ -49,8 +41,8 @@ drop_filters(struct subscriber *subscriber)
     subscriber->n_filters = 0;
 }
 
-static void
-drop_backlog(struct subscriber *subscriber)
+void
+subscriber_drop_backlog(struct subscriber *subscriber)
 {
     struct backlog *backlog = subscriber->backlogs;
 
@@ -65,7 +57,7 @@ subscriber_discard(struct subscriber *subscriber)
     drop_filters(subscriber);
     hub_leave(&subscriber->member);
     while (subscriber->backlogs != NULL)
-        drop_backlog(subscriber);
+        subscriber_drop_backlog(subscriber);
     queue_clear(&subscriber->queue);
     timer_deinit(&subscriber->timer);
     loop_defer(subscriber->loop, &subscriber->free_later, on_free);
@@ -104,237 +96,6 @@ subscriber_close(struct subscriber *subscriber)
 {
     if (!subscriber_is_over(subscriber))
         release(subscriber, false);
-}
-
-/* ---- sending ---- */
-
-static void
-count(struct subscriber *subscriber, size_t bytes, unsigned messages)
-{
-    struct metrics_flow *flow = &subscriber->metrics->flows[subscriber->kind->transport];
-
-    subscriber->out += bytes;
-    metrics_add(&flow->bytes[METRICS_OUT], bytes);
-    metrics_add(&flow->messages[METRICS_OUT], messages);
-}
-
-/* On TLS records are made here, of as many messages as fit. Returns how many messages were taken. */
-static unsigned
-write_each(struct subscriber *subscriber, const struct iovec *pieces, unsigned n)
-{
-    unsigned done = 0;
-
-    stream_hold(subscriber->stream, true);
-    while (done < n && stream_pending(subscriber->stream) < SUBSCRIBER_PENDING_MAX) {
-        if (stream_write(subscriber->stream, pieces[done].iov_base, pieces[done].iov_len) != 0)
-            break;
-        done++;
-    }
-    stream_hold(subscriber->stream, false);
-    return done;
-}
-
-/* Of what the socket did not take the rest of one message is kept, so that the stream tells when it takes
- * more. */
-static unsigned
-keep_rest(struct subscriber *subscriber, const struct iovec *pieces, unsigned n, size_t taken)
-{
-    unsigned i = 0;
-
-    while (i < n && taken >= pieces[i].iov_len)
-        taken -= pieces[i++].iov_len;
-    if (i == n)
-        return n;
-    stream_write(subscriber->stream, (char *)pieces[i].iov_base + taken, pieces[i].iov_len - taken);
-    return i + 1;
-}
-
-/* Returns how many messages were taken. */
-static unsigned
-send_pieces(struct subscriber *subscriber, struct iovec *pieces, unsigned n)
-{
-    size_t bytes = 0;
-    unsigned done;
-
-    if (!stream_is_plain(subscriber->stream)) {
-        done = write_each(subscriber, pieces, n);
-    } else {
-        ssize_t taken = stream_offer(subscriber->stream, pieces, n);
-
-        done = taken < 0 ? 0 : keep_rest(subscriber, pieces, n, (size_t)taken);
-    }
-    for (unsigned i = 0; i < done; i++)
-        bytes += pieces[i].iov_len;
-    count(subscriber, bytes, done);
-    return done;
-}
-
-/* Returns how many were taken; the subscriber has a fault without memory. */
-static unsigned
-send_messages(struct subscriber *subscriber, struct topic_message *const *messages, unsigned n,
-              enum topic_form form)
-{
-    const char *epoch = hub_epoch(subscriber->member.hub);
-    struct iovec pieces[PIECES_MAX];
-
-    for (unsigned i = 0; i < n; i++) {
-        struct blob *blob = topic_message_form(messages[i], form, epoch);
-
-        if (blob == NULL) {
-            subscriber->fault = 1011;
-            return 0;
-        }
-        pieces[i] = (struct iovec){blob->data, blob->len};
-    }
-    subscriber->told = loop_now(subscriber->loop);
-    return send_pieces(subscriber, pieces, n);
-}
-
-static void
-send_event(struct subscriber *subscriber, const char *json, size_t len, const char *id)
-{
-    if (subscriber->events)
-        subscriber->kind->event(subscriber, json, len, id);
-}
-
-static void
-send_reset(struct subscriber *subscriber)
-{
-    char json[EVENT_MAX];
-
-    send_event(subscriber, json, topic_envelope_reset(json), NULL);
-}
-
-static void
-send_mark(struct subscriber *subscriber, const struct queue_item *item)
-{
-    char json[EVENT_MAX];
-    size_t len = 0;
-
-    switch ((enum queue_kind)item->kind) {
-    case QUEUE_DROPPED:
-        len = topic_envelope_dropped(json, item->count);
-        break;
-    case QUEUE_RESET:
-        len = topic_envelope_reset(json);
-        break;
-    case QUEUE_DOWN:
-    case QUEUE_UP:
-        len = topic_envelope_bus(json, item->kind == QUEUE_UP);
-        break;
-    case QUEUE_MESSAGE:
-        return;
-    }
-    send_event(subscriber, json, len, NULL);
-}
-
-/* ---- what is sent next ---- */
-
-static void
-push_queue(struct subscriber *subscriber)
-{
-    struct queue *queue = &subscriber->queue;
-    struct topic_message *messages[PIECES_MAX];
-    unsigned n = 0;
-
-    while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE) {
-        messages[n] = queue_at(queue, n)->message;
-        n++;
-    }
-    if (n == 0) {
-        send_mark(subscriber, queue_at(queue, 0));
-        queue_drop(queue, 1);
-        return;
-    }
-    n = send_messages(subscriber, messages, n, (enum topic_form)subscriber->form);
-    if (n > 0)
-        queue_drop(queue, n);
-}
-
-/* It has begun: from here on an id moves the client's cursor. */
-static void
-send_subscribed(struct subscriber *subscriber, const struct backlog *backlog)
-{
-    char since[CURSOR_MAX + 1];
-    char *json;
-    size_t len;
-
-    cursor_write(since, hub_epoch(subscriber->member.hub), backlog->since);
-    if (!subscriber->events) {
-        subscriber->kind->cursor(subscriber, since);
-        return;
-    }
-    len = topic_envelope_subscribed(NULL, backlog->filters, backlog->n_filters, since);
-    json = malloc(len);
-    if (json == NULL) {
-        subscriber->fault = 1011;
-        return;
-    }
-    (void)topic_envelope_subscribed(json, backlog->filters, backlog->n_filters, since);
-    send_event(subscriber, json, len, since);
-    free(json);
-}
-
-static void
-push_backlog(struct subscriber *subscriber)
-{
-    struct backlog *backlog = subscriber->backlogs;
-    struct topic_message *messages[PIECES_MAX];
-    int n;
-
-    if (backlog->reset) {
-        backlog->reset = false;
-        send_reset(subscriber);
-        return;
-    }
-    n = (int)backlog_retained(backlog, messages, PIECES_MAX);
-    if (n > 0) {
-        backlog_retained_sent(backlog, send_messages(subscriber, messages, (unsigned)n,
-                                                     (enum topic_form)subscriber->form_retained));
-        return;
-    }
-    n = backlog_history(backlog, subscriber->member.hub, subscriber->route->retain, messages,
-                        PIECES_MAX);
-    if (n > 0) {
-        n = (int)send_messages(subscriber, messages, (unsigned)n,
-                               (enum topic_form)subscriber->form);
-        if (n > 0)
-            backlog_history_sent(backlog, messages[n - 1]->number);
-        return;
-    }
-    if (n == 0) {
-        send_subscribed(subscriber, backlog);
-        drop_backlog(subscriber);
-    }
-}
-
-static bool
-has_something(const struct subscriber *subscriber)
-{
-    return subscriber->backlogs != NULL || subscriber->queue.n > 0;
-}
-
-bool
-subscriber_is_even(const struct subscriber *subscriber)
-{
-    return !has_something(subscriber) && stream_pending(subscriber->stream) == 0;
-}
-
-void
-subscriber_push(struct subscriber *subscriber)
-{
-    while (subscriber->fault == 0 && !subscriber->talked && has_something(subscriber) &&
-           stream_pending(subscriber->stream) == 0 && !stream_is_broken(subscriber->stream)) {
-        if (subscriber->backlogs != NULL)
-            push_backlog(subscriber);
-        else
-            push_queue(subscriber);
-    }
-    if (subscriber->fault == 0 && subscriber->leave_code != 0 && !subscriber->talked &&
-        !has_something(subscriber)) {
-        subscriber->talked = true;
-        subscriber->kind->goodbye(subscriber, subscriber->leave_code, subscriber->leave_reason);
-    }
 }
 
 /* ---- for the hub ---- */
@@ -396,7 +157,9 @@ op_flush(struct hub_member *member)
     subscriber_push(subscriber);
     if (subscriber_is_over(subscriber))
         return;
-    if (subscriber->fault != 0)
+    if (stream_is_broken(subscriber->stream))
+        subscriber_end(subscriber, false, ENDER_CLIENT, 1006, stream_why(subscriber->stream));
+    else if (subscriber->fault != 0)
         end_faulty(subscriber);
     else if (!waited && stream_pending(subscriber->stream) > 0)
         subscriber_tell_due(subscriber);
@@ -407,13 +170,8 @@ op_flush(struct hub_member *member)
 void
 subscriber_progress(struct subscriber *subscriber)
 {
-    if (stream_is_broken(subscriber->stream)) {
-        subscriber_end(subscriber, false, ENDER_CLIENT, 1006, stream_why(subscriber->stream));
-        return;
-    }
-    subscriber->kind->progress(subscriber);
-    if (subscriber_is_over(subscriber))
-        return;
+    if (!stream_is_broken(subscriber->stream))
+        subscriber->kind->progress(subscriber);
     op_flush(&subscriber->member);
 }
 
@@ -432,20 +190,6 @@ static void
 on_timer(struct timer *timer)
 {
     subscriber_tell_due(container_of(timer, struct subscriber, timer));
-}
-
-void
-subscriber_send_cursor(struct subscriber *subscriber)
-{
-    const struct hub *hub = subscriber->member.hub;
-    char since[CURSOR_MAX + 1];
-    uint64_t head = hub_head(hub), seen = subscriber->member.seen;
-
-    subscriber->told = loop_now(subscriber->loop);
-    if (!subscriber_is_even(subscriber))
-        return;
-    subscriber->kind->cursor(subscriber,
-                             cursor_write(since, hub_epoch(hub), seen > head ? seen : head));
 }
 
 /* ---- subscribing ---- */
@@ -476,6 +220,7 @@ add_filter(struct subscriber *subscriber, const struct span *text)
     filter->next = subscriber->filters;
     subscriber->filters = filter;
     subscriber->n_filters++;
+    subscriber->n_levels += topic_levels_count(text->at, text->len);
     return 0;
 }
 
@@ -545,9 +290,14 @@ subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, 
                      const char *since)
 {
     struct backlog *backlog;
+    unsigned levels = 0;
 
     if (subscriber->n_filters + n > SUBSCRIBER_FILTERS_MAX)
         return "too many filters";
+    for (unsigned i = 0; i < n; i++)
+        levels += topic_levels_count(filters[i].at, filters[i].len);
+    if (subscriber->n_filters > 0 && subscriber->n_levels + levels > TOPIC_LEVELS_CLIENT)
+        return "too many levels in all filters together";
     if (subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX)
         return "too many subscriptions that have not begun yet";
     backlog = make_backlog(subscriber, filters, n, since);
@@ -586,6 +336,7 @@ subscriber_unsubscribe(struct subscriber *subscriber, const struct span *filters
         hub_unsubscribe(&filter->filter);
         free(filter);
         subscriber->n_filters--;
+        subscriber->n_levels -= topic_levels_count(filters[i].at, filters[i].len);
     }
 }
 
@@ -612,6 +363,8 @@ void
 subscriber_begin(struct subscriber *subscriber)
 {
     metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
+    if (hub_is_down(subscriber->member.hub))
+        op_note(&subscriber->member, HUB_DOWN);
     op_flush(&subscriber->member);
     if (!subscriber_is_over(subscriber))
         subscriber_tell_due(subscriber);

@@ -96,9 +96,10 @@ static void
 op_cursor(struct subscriber *subscriber, const char *id)
 {
     char json[128];
+    size_t len = topic_envelope_cursor(json, id);
 
     if (subscriber->events)
-        op_event(subscriber, json, topic_envelope_cursor(json, id), id);
+        op_event(subscriber, json, len, id);
 }
 
 /* The client answers a Close with its own, for which there is close_timeout. */

@@ -60,8 +60,9 @@ static void
 tell_error(struct subscriber *subscriber, const char *ref, const char *reason)
 {
     char json[ANSWER_MAX];
+    size_t len = topic_envelope_error(json, ref, reason);
 
-    tell(subscriber, json, topic_envelope_error(json, ref, reason));
+    tell(subscriber, json, len);
 }
 
 /* Without a ref nobody waits for it. */
@@ -70,8 +71,10 @@ tell_ack(struct subscriber *subscriber, const char *ref, const char *id)
 {
     char json[ANSWER_MAX];
 
-    if (*ref != '\0')
-        tell(subscriber, json, topic_envelope_ack(json, ref, id));
+    if (*ref != '\0') {
+        size_t len = topic_envelope_ack(json, ref, id);
+        tell(subscriber, json, len);
+    }
 }
 
 /* ---- publishing ---- */
@@ -87,6 +90,7 @@ on_published(struct publication *publication)
     list_remove(&publishing->link);
     if (subscriber != NULL) {
         publishing->talk->n_publishing--;
+        publication_count(publication, subscriber->metrics);
         if (why != NULL)
             tell_error(subscriber, publishing->ref, why);
         else

@@ -231,6 +231,16 @@ def test_a_log_in_the_browser_and_in_curl(run):
     assert "event: open" in output and output.count("event: text") >= 2
 
 
+def test_topics_who_publishes_and_everybody_who_listens(run):
+    output = run("Topics: who publishes, and everybody who listens").wait_done()
+    assert len(re.findall(r'^\{"id":"[0-9a-f]{16}-\d+"\}$', output, re.M)) == 2
+    assert re.search(r'^data: \{"topic":"sensors/kitchen","data":"21.5","retained":true\}\n\n'
+                     r'id: \S+-1\ndata: \{"event":"subscribed","topics":\["sensors/\+"\],"since":"\S+-1"\}$',
+                     output, re.M)
+    assert re.search(r'^id: \S+-2\ndata: \{"topic":"sensors/kitchen","id":"\S+-2","data":"21.7"\}$', output, re.M)
+    assert '{"messages":[{"topic":"sensors/kitchen","data":"21.5","retained":true}],"since":' in output
+
+
 def test_a_line_protocol_irc(run):
     shell = run("A line protocol: IRC")
     shell.wait_port(8080)

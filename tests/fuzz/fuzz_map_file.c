@@ -33,6 +33,9 @@ check_target(const struct conf_target *target, const char *text)
         break;
     case CONF_TARGET_FILES:
     case CONF_TARGET_MAP:
+    case CONF_TARGET_TOPICS:
+    case CONF_TARGET_MQTT:
+    case CONF_TARGET_MQTTS:
         CHECK(false);
     }
 }

@@ -71,7 +71,7 @@ is_text(const json_t *json, const void *at, size_t len)
 
 /* The payload comes back through a request. */
 static void
-check_payload(const json_t *envelope, const struct topic_message *message)
+check_payload(const json_t *envelope, const struct topic_envelope *message)
 {
     const char *key = message->text ? "data" : "data64";
     struct topic_request request;
@@ -90,7 +90,7 @@ check_payload(const json_t *envelope, const struct topic_message *message)
 }
 
 static void
-check_message(const struct topic_message *message)
+check_message(const struct topic_envelope *message)
 {
     size_t room = topic_envelope_message(NULL, message);
     char *out = malloc(room);
@@ -155,7 +155,7 @@ static void
 check_sent(const char *text, size_t len)
 {
     bool is_utf8 = utf8_valid((const uint8_t *)text, len);
-    struct topic_message message = {
+    struct topic_envelope message = {
         .topic = {"t", 1}, .id = "e-1", .data = (const uint8_t *)text, .len = len, .text = is_utf8};
 
     check_message(&message);

@@ -26,8 +26,10 @@ KEYS = {
     "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
     "transports resume_window reconnect_spread poll_wait "
     "send_proxy tls_verify tls_ca "
+    "mqtt_packet_max mqtt_publish mqtt_subscribe mqtt_client_id_prefix mqtt_username "
+    "mqtt_password_file mqtt_connect_timeout mqtt_versions "
     "subscribe publish payload retain queue_messages queue_bytes overflow",
-    "bus": "url history_messages history_bytes retained_max client_id username password_file "
+    "bus": "url history_messages history_bytes retained_max retained_bytes client_id username password_file "
     "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
     "session_expiry will_topic will_payload will_qos will_retain tls_verify tls_ca "
     "tls_certificate tls_private_key",
@@ -45,7 +47,7 @@ def generate(tmp_path_factory):
     binary = str(tmp_path_factory.mktemp("generate") / "generate")
     sources = glob.glob(os.path.join(ROOT, "src", "conf", "*.c"))
     sources += glob.glob(os.path.join(ROOT, "src", "base", "topic_*.c"))
-    sources.append(os.path.join(ROOT, "src", "base", "map.c"))
+    sources += [os.path.join(ROOT, "src", "base", name) for name in ("map.c", "siphash.c")]
     source = os.path.join(ROOT, "contrib", "man", "generate.c")
     flags = ["-D_GNU_SOURCE", "-I" + os.path.join(ROOT, "include"), "-o", binary]
     subprocess.run(

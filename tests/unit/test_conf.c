@@ -311,7 +311,8 @@ what_must_be_there(void **state)
     assert_mistakes("[server]\n\n[route /a]\n[route /b]\ntarget =\n[tls]\n",
                     "1: [server] listen: missing; it has no default\n"
                     "3: [route /a] target: missing; it has no default\n"
-                    "5: [route /b] target: expected tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, "
+                    "5: [route /b] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
+                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, "
                     "topics:, topics:BUS, map:FILE, echo: or files:DIR, got \"\"\n"
                     "6: [tls] certificate: missing; it has no default\n"
                     "6: [tls] private_key: missing; it has no default\n");

@@ -25,6 +25,7 @@ assert_round_trip(const struct conf *conf)
 /* That of no section. */
 #define BUS_DUMP                                                                                   \
     "[bus]\nurl = memory:\nhistory_messages = 1000\nhistory_bytes = 16m\nretained_max = 10000\n"   \
+    "retained_bytes = 64m\n"                                                                       \
     "client_id =\nusername =\npassword_file =\nmqtt_version = 5\nqos = 1\nkeep_alive = 20s\n"      \
     "connect_timeout = 10s\npublish_timeout = 10s\npublish_max = 1000\nclean_start = no\n"         \
     "session_expiry = 1h\nwill_topic =\nwill_payload =\nwill_qos = 0\nwill_retain = no\n"          \
@@ -232,7 +233,8 @@ arguments_that_are_refused(void **state)
     "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT or unix:PATH, and then " \
     "perhaps tls, proxy"
 #define TARGET_FORMS                                                                               \
-    "tcp://HOST:PORT, tls://HOST:PORT, unix:PATH, topics:, topics:BUS, map:FILE, echo: or "        \
+    "tcp://HOST:PORT, tls://HOST:PORT, mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, "       \
+    "topics:, topics:BUS, map:FILE, echo: or "                                                     \
     "files:DIR"
     (void)state;
     refuse_arguments("host:1", "host", "/nonexistent",

@@ -227,9 +227,9 @@ targets(void **state)
         snprintf(text, sizeof text, "\na: %s\n", wrong[i]);
         refuse(text, "2: " FORMS);
     }
-    refuse("a: files:/tmp\n", "1: files: and map: cannot be chosen by a token\n");
-    refuse("a: map:/etc/other\n", "1: files: and map: cannot be chosen by a token\n");
-    refuse("a: map:\n", "1: files: and map: cannot be chosen by a token\n");
+    refuse("a: files:/tmp\n", "1: files:, map: and topics: cannot be chosen by a token\n");
+    refuse("a: map:/etc/other\n", "1: files:, map: and topics: cannot be chosen by a token\n");
+    refuse("a: map:\n", "1: files:, map: and topics: cannot be chosen by a token\n");
     refuse("a: unix:\n", "1: expected an absolute path behind unix:\n");
     refuse("a: unix:run/x\n", "1: expected an absolute path behind unix:\n");
     refuse("a: unix_socket:x\n", "1: expected an absolute path behind unix:\n");

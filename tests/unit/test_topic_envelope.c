@@ -21,7 +21,7 @@ enum {
 };
 
 static const struct {
-    struct topic_message message;
+    struct topic_envelope message;
     const char *json;
 } messages[] = {
     {{SPAN("a/b"), "e-1", DATA("text"), true, false},
@@ -62,7 +62,7 @@ test_messages(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(messages); i++) {
-        const struct topic_message *message = &messages[i].message;
+        const struct topic_envelope *message = &messages[i].message;
         char *out = room(topic_envelope_message(NULL, message));
 
         check(out, topic_envelope_message(out, message), messages[i].json);
