@@ -16,6 +16,7 @@ class TopicServer(Server):
     publishing = "post"
     topic = TOPIC
     headers = ()
+    broker_behind = False
 
     def pids(self):
         return [process.pid for process in self.processes]
@@ -154,6 +155,7 @@ class CulvertBroker(CulvertTopics):
     """With Mosquitto behind, where the publisher is too. Both are counted."""
 
     name = "culvert+broker"
+    broker_behind = True
     needs = ("mosquitto",)
     publishing = "mqtt"
 
@@ -188,6 +190,7 @@ class CulvertPass(Mosquitto):
     """WebSockets to the broker's TCP listener. Both are counted."""
 
     name = "culvert"
+    broker_behind = True
     target = "target = mqtt://127.0.0.1:{port}\n"
 
     def start(self, wrapper=()):
@@ -214,6 +217,7 @@ class NginxPass(Mosquitto):
     """To the broker's listener for WebSockets. Both are counted."""
 
     name = "nginx+mosquitto ws"
+    broker_behind = True
     needs = ("mosquitto", "nginx")
 
     def start(self, wrapper=()):

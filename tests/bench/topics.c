@@ -5,8 +5,8 @@
  *      connect all → "connections=N" → a line "ROUNDS SECONDS" comes → rounds → one line of figures → …
  *
  * In a round each publisher sends its burst; the next one begins when each subscriber has all of it. The
- * line: units=N (messages that came) rounds=N seconds=S cpu_ns=N lost=N odd=N (not the one that was
- * next), the time from a round's beginning to each message, p50_us=N p99_us=N, and to the last one,
+ * line: units=N (messages that came) rounds=N seconds=S lost=N odd=N (not the one that was next), cpu0_ns=N
+ * and so on for each server's process, cpu_ns=N of all, the time from a round's beginning to each message, p50_us=N p99_us=N, and to the last one,
  * last50_us=N last99_us=N. It ends with its input.
  *
  * Connections stay from line to line: so servers are measured in turns without connecting anew.
@@ -242,14 +242,24 @@ run_round(struct topics *topics)
         topics->lasts[topics->n_lasts++] = (uint32_t)(audience->last - audience->began);
 }
 
-static uint64_t
-servers_ns(const struct topics *topics)
+static void
+read_servers(const struct topics *topics, uint64_t ns[SERVERS_MAX])
+{
+    for (unsigned i = 0; i < topics->n_servers; i++)
+        ns[i] = cpu_ns(topics->servers[i]);
+}
+
+static void
+print_servers(const struct topics *topics, const uint64_t before[SERVERS_MAX],
+              const uint64_t after[SERVERS_MAX])
 {
     uint64_t sum = 0;
 
-    for (unsigned i = 0; i < topics->n_servers; i++)
-        sum += cpu_ns(topics->servers[i]);
-    return sum;
+    for (unsigned i = 0; i < topics->n_servers; i++) {
+        printf(" cpu%u_ns=%lu", i, after[i] - before[i]);
+        sum += after[i] - before[i];
+    }
+    printf(" cpu_ns=%lu", sum);
 }
 
 static int
@@ -274,18 +284,19 @@ static void
 measure(struct topics *topics, uint64_t rounds, double seconds)
 {
     struct audience *audience = &topics->audience;
-    uint64_t began = now_ns(), cpu = servers_ns(topics), units = audience->delivered;
-    uint64_t end = began + (uint64_t)(seconds * 1e9), done = 0;
+    uint64_t before[SERVERS_MAX], after[SERVERS_MAX], units = audience->delivered;
+    uint64_t began = now_ns(), end = began + (uint64_t)(seconds * 1e9), done = 0;
 
     audience->odd = topics->lost = audience->n_latencies = topics->n_lasts = 0;
+    read_servers(topics, before);
     while (done < rounds && now_ns() < end) {
         run_round(topics);
         done++;
     }
-    cpu = servers_ns(topics) - cpu;
-    printf("units=%lu rounds=%lu seconds=%.6f cpu_ns=%lu lost=%lu odd=%lu",
-           audience->delivered - units, done, (double)(now_ns() - began) / 1e9, cpu, topics->lost,
-           audience->odd);
+    read_servers(topics, after);
+    printf("units=%lu rounds=%lu seconds=%.6f lost=%lu odd=%lu", audience->delivered - units, done,
+           (double)(now_ns() - began) / 1e9, topics->lost, audience->odd);
+    print_servers(topics, before, after);
     print_latencies("p", audience->latencies, audience->n_latencies);
     print_latencies("last", topics->lasts, topics->n_lasts);
     printf("\n");

@@ -15,7 +15,7 @@ from servers import Missing
 from topic_scenarios import BURST, TOPIC_SCENARIOS
 from topic_servers import BareFanout, CulvertBroker, CulvertTopics, Mosquitto, NchanTopics
 
-HEAD = ["scenario", "server", "us/message", "culvert/it", "goal", "", "p50 us", "p99 us", "last p50", "last p99",
+HEAD = ["scenario", "server", "us/message", "broker's", "culvert/it", "goal", "", "p50 us", "p99 us", "last p50", "last p99",
         "lost"]
 PAIRS = 9
 PAIRS_QUICK = 3
@@ -112,6 +112,13 @@ def cost(phase):
     return phase["cpu_ns"] / max(phase["units"], 1) / 1e3
 
 
+def brokers(kind, phases):
+    """What of it is that of the broker, where there is one behind: it was started first."""
+    if not kind.broker_behind:
+        return ""
+    return f"{statistics.median(phase['cpu0_ns'] / max(phase['units'], 1) for phase in phases) / 1e3:.3f}"
+
+
 def middle(phases, name):
     values = [phase[name] for phase in phases if name in phase]
     return f"{statistics.median(values):,.0f}" if values else ""
@@ -129,7 +136,7 @@ def row(scenario, base, kind, found):
     if kind.name in scenario.goals:
         goal_text = f"<= {scenario.goals[kind.name]:.2f}"
     lost = sum(phase["lost"] + phase["odd"] for phase in phases)
-    return [scenario.name, kind.name, f"{figures.median_interval(costs)[0]:.3f}", ratio, goal_text, verdict,
+    return [scenario.name, kind.name, f"{figures.median_interval(costs)[0]:.3f}", brokers(kind, phases), ratio, goal_text, verdict,
             *(middle(phases, name) for name in ("p50_us", "p99_us", "last50_us", "last99_us")), f"{lost:.0f}"]
 
 
@@ -142,7 +149,7 @@ def run_scenario(bench, scenario):
             each.close()
     base = next((kind for kind in clients if kind.name.startswith("culvert")), None)
     rows = [row(scenario, base, kind, found) for kind in clients]
-    rows += [[scenario.name, kind.name, "missing", *[""] * 8] for kind in absent]
+    rows += [[scenario.name, kind.name, "missing", *[""] * 9] for kind in absent]
     return rows, [f"{kind.name}: {why}" for kind, why in absent.items()]
 
 
