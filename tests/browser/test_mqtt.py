@@ -8,7 +8,7 @@ import functools
 
 import pytest
 from harness import mqtt_functions as functions
-from harness.mqtt_clients import VERSIONS, Message, Paho, mosquitto, mute
+from harness.mqtt_clients import VERSIONS, Message, Paho, mute, roomy_mosquitto
 from harness.wait import wait_until
 from mqtt_js import CARRIERS, MqttJs, Node, Tab, configuration
 from relay import Relay
@@ -24,7 +24,7 @@ def will(carrier, version=VERSIONS[-1]):
 
 @pytest.fixture
 def broker(tmp_path):
-    with mosquitto(tmp_path) as port:
+    with roomy_mosquitto(tmp_path) as port:
         yield port
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from harness import mqtt_functions as functions
 from harness.child import spawn
-from harness.mqtt_clients import VERSIONS, Message, Paho, mosquitto, mute, route, wait_lost
+from harness.mqtt_clients import VERSIONS, Message, Paho, mute, roomy_mosquitto, route, wait_lost
 from harness.wait import Stopwatch
 
 KEEP_ALIVE = 2  # seconds
@@ -16,7 +16,7 @@ each_version = pytest.mark.parametrize("version", VERSIONS, ids=["3.1.1", "5"])
 
 @pytest.fixture
 def broker(tmp_path):
-    with mosquitto(tmp_path) as port:
+    with roomy_mosquitto(tmp_path) as port:
         yield port
 
 

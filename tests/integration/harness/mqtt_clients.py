@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A Mosquitto, the route to it, and Paho's client for both ways there: by WebSocket, and past culvert by TCP."""
+"""Paho's client for both ways to a mosquitto: by WebSocket through culvert, and past it by TCP."""
 
 import contextlib
 import os
 import socket
-import struct
 import threading
 from collections import namedtuple
 
@@ -13,39 +12,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from .peers import free_port
-from .services import program, running
+from . import wire
+from .mqtt import CONNACK, connect, mosquitto, packet
 from .wait import DEADLINE, wait_until
-from .wire import connect
 
 SCHEME = "mqtt"  # of the routes' targets
 VERSIONS = [paho.MQTTv311, paho.MQTTv5]
 
-# Nothing is dropped for being too much: what a test misses was lost on its way. Root stays root, as the
-# files are in a folder of the test's own.
-MOSQUITTO = """
-listener {port} 127.0.0.1
-allow_anonymous true
-persistence false
-max_queued_messages 0
-sys_interval 0
-user root
-log_dest stderr
-"""
 
-
-@contextlib.contextmanager
-def mosquitto(folder):
-    """Its port."""
-    port = free_port()
-    conf = folder / "mosquitto.conf"
-    conf.write_text(MOSQUITTO.format(port=port))
-    with running([program("mosquitto"), "-c", str(conf)], port, folder / "mosquitto.log"):
-        yield port
+def roomy_mosquitto(folder):
+    """A mosquitto that drops nothing for being too much: what a test misses was lost on its way."""
+    return mosquitto(folder, "allow_anonymous true\nmax_queued_messages 0\n")
 
 
 def route(port, more=""):
-    return f"[route /mqtt]\ntarget = {SCHEME}://127.0.0.1:{port}\nsubprotocols = mqtt, mqttv3.1\n{more}"
+    return f"[route /mqtt]\ntarget = {SCHEME}://127.0.0.1:{port}\n{more}"
 
 
 def payload(length):
@@ -145,12 +126,10 @@ def mute(port, keepalive):
     A client that has promised signs of life and gives none; its will is of the topic will/mute. A broker
     looks for such ones every few seconds: when that will is there, it has looked at everybody.
     """
-    topic, text = b"will/mute", b"gone"
-    # CONNECT of MQTT 3.1.1: a clean session, a will with QoS 0, no client identifier.
-    body = struct.pack("!H4sBBHHH9sH4s", 4, b"MQTT", 4, 6, keepalive, 0, len(topic), topic, len(text), text)
-    with connect(("127.0.0.1", port)) as sock:
-        sock.sendall(bytes([0x10, len(body)]) + body)
-        assert sock.recv(4, socket.MSG_WAITALL) == b"\x20\x02\0\0"
+    hello = connect(client_id="", will=("will/mute", "gone"), keep_alive=keepalive)
+    with wire.connect(("127.0.0.1", port)) as sock:
+        sock.sendall(hello)
+        assert sock.recv(4, socket.MSG_WAITALL) == packet(CONNACK, b"\0\0")
         yield
 
 
