@@ -81,7 +81,7 @@ class Server:
 
     def __init__(self, bench):
         self.bench = bench
-        self.folder = os.path.join(bench.folder, f"{self.name}-{len(bench.started)}-{free_port()}")
+        self.folder = os.path.join(bench.folder, f"{re.sub('[^a-z]+', '-', self.name)}{len(bench.started)}-{free_port()}")
         os.mkdir(self.folder)
         self.ports = {}
         self.tls_ports = {}
