@@ -12,6 +12,7 @@ export class Stream {
   #env;
   #owner;
   #abort = new AbortController();
+  #reader = null;
   #patience = null;
   #silence = null;
 
@@ -50,6 +51,8 @@ export class Stream {
     this.#env.clock.clearTimeout(this.#patience);
     this.#silence?.stop();
     this.#abort.abort();
+    // Node 20 may forget the signal of a request once it has its answer, and leave the connection.
+    this.#reader?.cancel().catch(() => {});
   }
 
   async #run(request) {
@@ -64,9 +67,9 @@ export class Stream {
       return;
     this.#patience = clock.setTimeout(() => this.#end(End.UNUSABLE, "no event in time"), OPEN_TIME);
     const parser = new EventStreamParser((event) => this.#owner?.event(event));
-    const reader = response.body.getReader();
+    this.#reader = response.body.getReader();
     while (this.#owner) {
-      const { done, value } = await reader.read();
+      const { done, value } = await this.#reader.read();
       if (done)
         break;
       this.#silence?.touch();
