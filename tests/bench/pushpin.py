@@ -119,6 +119,7 @@ class Pushpin(TopicServer):
     needs = ("pushpin", "condure", "zurl")
     listening = {"ws": "/ws", "sse": "/sse"}
     publishing = "grip"
+    slow = 10
     topic = "bench"
 
     def start(self, wrapper=()):
