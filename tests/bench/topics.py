@@ -38,8 +38,9 @@ class Clients:
         self.read(70)
 
     def read(self, seconds):
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
-        got = figures.parse(self.process.stdout.readline()) if ready else {}
+        poll = select.poll()  # select() takes no descriptors over 1023, and Pushpin's backend has many
+        poll.register(self.process.stdout, select.POLLIN)
+        got = figures.parse(self.process.stdout.readline()) if poll.poll(seconds * 1000) else {}
         if not got:
             self.process.kill()
             words = self.process.stderr.read().strip()
