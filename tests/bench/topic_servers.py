@@ -17,6 +17,7 @@ class TopicServer(Server):
     topic = TOPIC
     headers = ()
     broker_behind = False
+    slow = 1  # gets that part of the rounds
 
     def pids(self):
         return [process.pid for process in self.processes]
@@ -80,9 +81,11 @@ class CulvertTopics(TopicServer):
         return command
 
     def write_conf(self, port):
+        """A publisher's connection outlives the phases of the other servers."""
         return self.write(
             "culvert.ini",
-            f"[server]\nlisten = 127.0.0.1:{port}\nworkers = 1\nadmin = off\n[log]\nlevel = warn\naccess = no\n"
+            f"[server]\nlisten = 127.0.0.1:{port}\nworkers = 1\nadmin = off\n"
+            "header_timeout = 10m\n[log]\nlevel = warn\naccess = no\n"
             f"[bus]\nurl = {self.bus}\n{CULVERT_TOPICS.format(heartbeat='10m')}")
 
     def listen_path(self, kind):
@@ -200,7 +203,8 @@ class CulvertPass(Mosquitto):
         self.ports.update({"mqtt-ws": port, "publish": self.ports["broker"]})
         conf = self.write(
             "culvert.ini",
-            f"[server]\nlisten = 127.0.0.1:{port}\nworkers = 1\nadmin = off\n[log]\nlevel = warn\naccess = no\n"
+            f"[server]\nlisten = 127.0.0.1:{port}\nworkers = 1\nadmin = off\n"
+            "[log]\nlevel = warn\naccess = no\n"
             f"[route /mqtt]\n{self.target.format(port=self.ports['broker'])}origins = any\nheartbeat = 10m\n")
         self.run([self.bench.culvert, "-c", conf], wrapper)
         return self.wait()

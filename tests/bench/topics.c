@@ -5,9 +5,9 @@
  *      connect all → "connections=N" → a line "ROUNDS SECONDS" comes → rounds → one line of figures → …
  *
  * In a round each publisher sends its burst; the next one begins when each subscriber has all of it. The
- * line: units=N (messages that came) rounds=N seconds=S lost=N odd=N (not the one that was next), cpu0_ns=N
- * and so on for each server's process, cpu_ns=N of all, the time from a round's beginning to each message, p50_us=N p99_us=N, and to the last one,
- * last50_us=N last99_us=N. It ends with its input.
+ * line: units=N (messages that came) rounds=N seconds=S lost=N odd=N (not the one that was next);
+ * cpu0_ns=N and so on for each process of the server, cpu_ns=N of all; the time from a round's beginning to
+ * each message, p50_us=N p99_us=N, and to the last one, last50_us=N last99_us=N. It ends with its input.
  *
  * Connections stay from line to line: so servers are measured in turns without connecting anew.
  */

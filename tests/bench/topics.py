@@ -32,13 +32,15 @@ class Clients:
     def __init__(self, server, command):
         self.server = server
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True)
         server.bench.started.append(self.process)
         self.read(70)
 
     def read(self, seconds):
-        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
-        got = figures.parse(self.process.stdout.readline()) if ready else {}
+        poll = select.poll()  # select() takes no descriptors over 1023, and Pushpin's backend has many
+        poll.register(self.process.stdout, select.POLLIN)
+        got = figures.parse(self.process.stdout.readline()) if poll.poll(seconds * 1000) else {}
         if not got:
             self.process.kill()
             words = self.process.stderr.read().strip()
@@ -46,8 +48,11 @@ class Clients:
         return got
 
     def run(self, rounds, seconds=PHASE_SECONDS):
-        self.process.stdin.write(f"{rounds} {seconds}\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{rounds} {seconds}\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # read() tells why it is gone
         return self.read(seconds + 30)
 
     def warm(self):
@@ -59,7 +64,11 @@ class Clients:
         raise RuntimeError(f"{self.server.name}: no message comes to all subscribers")
 
     def close(self):
-        self.process.stdin.close()
+        """What has ended before has left a line in the pipe that nobody takes."""
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         self.process.wait(30)
 
 
@@ -78,9 +87,13 @@ def open_clients(bench, scenario, kind):
     return clients
 
 
-def connect(bench, scenario):
-    """Clients by server, and why the others are missing."""
-    clients, absent = {}, {}
+def reason(bench, error):
+    return str(error).replace(bench.folder, "").split("\n", 1)[0][:140]
+
+
+def connect(bench, scenario, absent):
+    """Clients by server; absent gets why others are missing."""
+    clients = {}
     kinds = list(scenario.kinds)
     for kind in kinds:
         if bench.peer and kind is not kinds[0] and kind.name != bench.peer:
@@ -90,12 +103,13 @@ def connect(bench, scenario):
         try:
             clients[kind] = open_clients(bench, scenario, kind)
         except (Missing, RuntimeError) as error:
-            absent[kind] = str(error).replace(bench.folder, "").split("\n", 1)[0][:140]
-    return clients, absent
+            absent[kind] = reason(bench, error)
+    return clients
 
 
-def measure(bench, scenario, clients):
-    """What each phase found, by server: all servers in turn, every other time backwards."""
+def measure(bench, scenario, clients, absent):
+    """What each phase found, by server: all servers in turn, every other time backwards. One that fails is
+    absent from then on."""
     found = {kind: [] for kind in clients}
     rounds = max(scenario.rounds // (3 if bench.quick else 1), 2)
     began = time.monotonic()
@@ -104,8 +118,13 @@ def measure(bench, scenario, clients):
             print(f"  {scenario.name}: a slow or busy machine, {i} pairs")
             break
         for kind in clients if i % 2 == 0 else reversed(clients):
-            found[kind].append(clients[kind].run(rounds))
-    return found
+            if kind in absent:
+                continue
+            try:
+                found[kind].append(clients[kind].run(max(rounds // kind.slow, 2)))
+            except RuntimeError as error:
+                absent[kind] = reason(bench, error)
+    return {kind: phases for kind, phases in found.items() if kind not in absent}
 
 
 def cost(phase):
@@ -141,16 +160,18 @@ def row(scenario, base, kind, found):
 
 
 def run_scenario(bench, scenario):
-    clients, absent = connect(bench, scenario)
+    """Rows, and sentences on what is missing."""
+    absent = {}
+    clients = connect(bench, scenario, absent)
     try:
-        found = measure(bench, scenario, clients)
+        found = measure(bench, scenario, clients, absent)
     finally:
         for each in clients.values():
             each.close()
-    base = next((kind for kind in clients if kind.name.startswith("culvert")), None)
-    rows = [row(scenario, base, kind, found) for kind in clients]
+    base = next((kind for kind in found if kind.name.startswith("culvert")), None)
+    rows = [row(scenario, base, kind, found) for kind in found]
     rows += [[scenario.name, kind.name, "missing", *[""] * 9] for kind in absent]
-    return rows, [f"{kind.name}: {why}" for kind, why in absent.items()]
+    return rows, [f"{scenario.name}: {kind.name}: {why}" for kind, why in absent.items()]
 
 
 # ---- idle subscribers ----
@@ -188,7 +209,7 @@ def run_idle(bench):
         try:
             each = bytes_per_subscriber(bench, kind, listening)
         except (Missing, RuntimeError) as error:
-            rows.append([kind.name, listening, "missing", goal, str(error).split("\n", 1)[0][:100]])
+            rows.append([kind.name, listening, "missing", goal, reason(bench, error)])
             continue
         verdict = ("met" if each <= IDLE_GOAL else "missed") if ours else ""
         rows.append([kind.name, listening, f"{each:,.0f}", goal, verdict])

@@ -2,6 +2,7 @@
 """MQTT over WebSocket (MQTT 5.0 section 6): Paho through culvert to Mosquitto, and who is there by TCP."""
 
 import sys
+import time
 
 import pytest
 from harness import mqtt_functions as functions
@@ -122,3 +123,14 @@ def test_properties_pass_as_they_are(through, neighbour):
         who.publish(topic, "Grüße".encode(), 1, **sent)
         assert other.wait_messages(1)[0].payload.decode() == "Grüße"
         assert {name: getattr(other.properties[0], name) for name in sent} == sent
+
+
+def test_the_heartbeat_of_culvert_and_a_silent_client(culvert, broker, neighbour):
+    """Paho answers a PING with a PONG that is not masked."""
+    c = culvert(route(broker, "heartbeat = 200ms\nheartbeat_timeout = 10s\n"))
+    with Paho(c.port, "/mqtt", keepalive=60) as one:
+        one.subscribe("down")
+        time.sleep(2)
+        neighbour.publish("down", b"awake?")
+        assert one.wait_messages(1) == [Message("down", b"awake?", 0, False)]
+    assert "not masked" not in c.log_text()
