@@ -66,7 +66,7 @@ struct bus_mqtt {
     unsigned failures; /* in a row */
     double since;      /* when the connection came */
     struct bus_mqtt_welcome welcome;
-    bool was_up; /* ever */
+    bool began; /* it has told something, or been up */
     bool told_down;
     bool broken; /* something may be missing: to be told when the bus is up */
     bool clean;  /* the next connect is to have a new session */
@@ -144,7 +144,7 @@ on_connected(struct bus_mqtt_link_owner *owner, const struct bus_mqtt_welcome *w
     if (!welcome->session_present)
         bus_mqtt_out_restart(bus->out);
     /* At QoS 0 no session keeps anything. */
-    bus->broken |= bus->was_up && (!welcome->session_present || bus->options->qos == 0);
+    bus->broken |= bus->began && (!welcome->session_present || bus->options->qos == 0);
     bus_mqtt_filters_connected(bus->filters, welcome);
 }
 
@@ -156,7 +156,7 @@ on_settled(struct bus_mqtt_filters_owner *owner)
     if (bus->phase != SUBSCRIBING)
         return;
     bus->phase = UP;
-    bus->was_up = true;
+    bus->began = true;
     bus->told_down = false;
     timer_set(&bus->timer, 0);
     put(bus, SEQUENCE_UP);
@@ -225,10 +225,12 @@ on_arrived(struct bus_mqtt_link_owner *owner, const struct bus_mqtt_arrival *arr
     struct bus_mqtt *bus = container_of(owner, struct bus_mqtt, link_owner);
     enum bus_mqtt_take take = bus_mqtt_filters_take(bus->filters, arrival);
 
-    if (take != BUS_MQTT_LEAVE)
-        sequence_put(bus->bus.sequence,
-                     take == BUS_MQTT_TAKE_RETAINED ? SEQUENCE_RETAINED : SEQUENCE_MESSAGE,
-                     arrival->message, NULL);
+    if (take == BUS_MQTT_LEAVE)
+        return;
+    bus->began = true; /* also before it is up: that may be the broker's last word for now */
+    sequence_put(bus->bus.sequence,
+                 take == BUS_MQTT_TAKE_RETAINED ? SEQUENCE_RETAINED : SEQUENCE_MESSAGE,
+                 arrival->message, NULL);
 }
 
 static void
