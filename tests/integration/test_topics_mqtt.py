@@ -12,6 +12,7 @@ from harness.topics_mqtt import (
     Outsider,
     Relay,
     bus,
+    made,
     node,
     retained,
     route,
@@ -22,24 +23,6 @@ from harness.wait import Stopwatch, wait_until
 from harness.ws import Refused
 
 BOTH = pytest.mark.parametrize("version", VERSIONS)
-
-
-@pytest.fixture
-def made(tmp_path):
-    """Makes what has a close(): made(Broker, …) in the test's folder, others as they are. Closed in the other order."""
-    things = []
-
-    def make(kind, *args, **options):
-        if kind is Broker:
-            folder = tmp_path / f"broker{len(things)}"
-            folder.mkdir()
-            args = (folder, *args)
-        things.append(kind(*args, **options))
-        return things[-1]
-
-    yield make
-    for thing in reversed(things):
-        thing.close()
 
 
 # ---- several nodes ----
