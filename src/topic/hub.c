@@ -325,6 +325,7 @@ take_item(struct hub *hub, const struct sequence_item *item)
         note(hub, HUB_RESET);
         break;
     case SEQUENCE_DOWN:
+        /* A connection that ended before it was up has been told of, too: values may have come by it. */
         hub->down_at = item->number;
         if (!hub->is_down)
             note(hub, HUB_DOWN);
