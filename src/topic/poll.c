@@ -36,6 +36,8 @@ struct poll {
     struct backlog *backlog; /* what is to be told */
     unsigned n_filters;      /* those that are subscribed to */
     bool was_told[2];        /* of the bus: that it went, that it came */
+    bool matched;            /* there is a message to be told */
+    bool broken;             /* there may be more of them than history has */
     struct timer timer;
     struct loop_deferred free_later;
     struct hub_filter filters[];
@@ -222,11 +224,22 @@ look(struct poll *poll, bool must)
 
 /* ---- waiting ---- */
 
+/* What came up to there is not for the client: should history lose it, nobody misses it. */
+static void
+pass_over(struct poll *poll, uint64_t number)
+{
+    if (poll->backlog->after < number)
+        poll->backlog->after = number;
+}
+
 static void
 op_message(struct hub_member *member, struct topic_message *message)
 {
-    (void)member;
-    (void)message;
+    struct poll *poll = container_of(member, struct poll, member);
+
+    if (!poll->matched && !poll->broken)
+        pass_over(poll, message->number - 1);
+    poll->matched = true;
 }
 
 static void
@@ -234,7 +247,9 @@ op_note(struct hub_member *member, enum hub_note note)
 {
     struct poll *poll = container_of(member, struct poll, member);
 
-    if (note != HUB_RESET)
+    if (note == HUB_RESET)
+        poll->broken = true;
+    else
         poll->was_told[note == HUB_UP] = true;
 }
 
@@ -245,6 +260,8 @@ widen(struct poll *poll)
     struct backlog *backlog = poll->backlog;
     uint64_t head = hub_head(poll->member.hub);
 
+    if (!poll->matched && !poll->broken)
+        pass_over(poll, head);
     backlog->until = head;
     if (backlog->since < head)
         backlog->since = head;
@@ -358,10 +375,10 @@ poll_open(const struct poll_options *options)
 void
 poll_leave(struct poll *poll)
 {
-    struct answer answer = {.n = 0};
-
-    if (poll->exchange != NULL)
-        send_answer(poll, &answer, poll->backlog->since);
+    if (poll->exchange == NULL)
+        return;
+    widen(poll);
+    look(poll, true);
 }
 
 void

@@ -12,6 +12,7 @@ from harness.topics_mqtt import (
     Outsider,
     Relay,
     bus,
+    made,
     node,
     retained,
     route,
@@ -22,24 +23,6 @@ from harness.wait import Stopwatch, wait_until
 from harness.ws import Refused
 
 BOTH = pytest.mark.parametrize("version", VERSIONS)
-
-
-@pytest.fixture
-def made(tmp_path):
-    """Makes what has a close(): made(Broker, …) in the test's folder, others as they are. Closed in the other order."""
-    things = []
-
-    def make(kind, *args, **options):
-        if kind is Broker:
-            folder = tmp_path / f"broker{len(things)}"
-            folder.mkdir()
-            args = (folder, *args)
-        things.append(kind(*args, **options))
-        return things[-1]
-
-    yield make
-    for thing in reversed(things):
-        thing.close()
 
 
 # ---- several nodes ----
@@ -109,18 +92,21 @@ def test_retained_values_are_those_of_the_broker(culvert, made, version):
     outside = made(Outsider, broker.port)
     outside.publish("kept/a", "1", retain=True)
     outside.publish("kept/b", "1", retain=True)
-    one, other = (node(culvert, broker.port, version) for _ in range(2))
-    for culvert in (one, other):
-        wait_retained(culvert, {"kept/a": "1", "kept/b": "1"}, "kept/#")
-    ear = TopicWs(one, ["kept/#"])
-    assert ear.briefs(3) == [("kept/a", "1", True), ("kept/b", "1", True), "subscribed"]
+    nodes = [node(culvert, broker.port, version) for _ in range(2)]
+    for one in nodes:
+        wait_retained(one, {"kept/a": "1", "kept/b": "1"}, "kept/#")
+    ear = TopicWs(wait_up(nodes[0]), ["kept/#"])
+    got = ear.briefs(3)
+    assert sorted(got[:2]) == [("kept/a", "1", True), ("kept/b", "1", True)] and got[2] == "subscribed"
     outside.publish("kept/a", "", retain=True)
     outside.publish("kept/b", "2", retain=True)
     assert ear.briefs(2) == [("kept/a", ""), ("kept/b", "2")]
-    assert Publisher(other).ask("kept/c", "3", retain=1).status == 200
+    assert Publisher(nodes[1]).ask("kept/c", "3", retain=1).status == 200
     assert ear.briefs(1) == [("kept/c", "3")]
-    for culvert in (one, other):
-        wait_retained(culvert, {"kept/b": "2", "kept/c": "3"}, "kept/#")
+    # MQTT 3.1.1 does not mark it as retained on a topic that had no value.
+    new = {"kept/c": "3"} if version == "5" else {}
+    for one in nodes:
+        wait_retained(one, {"kept/b": "2", **new}, "kept/#")
     late = made(Outsider, broker.port, "kept/#")
     wait_until(lambda: sorted(late.messages) == [("kept/b", "2"), ("kept/c", "3")], "them at the broker")
 
@@ -134,7 +120,7 @@ def test_values_that_change_while_culvert_is_cut_off(culvert, made, version, kee
     outside = made(Outsider, broker.port)
     for topic in ("same", "changed", "gone"):
         outside.publish(f"kept/{topic}", "1", retain=True)
-    one = node(culvert, relay.port, version, "" if keeps else "clean_start = yes\nqos = 0\n")
+    one = wait_up(node(culvert, relay.port, version, "" if keeps else "clean_start = yes\nqos = 0\n"))
     before = {"kept/same": "1", "kept/changed": "1", "kept/gone": "1"}
     wait_retained(one, before, "kept/#")
     ear = Listener(TopicWs(one, ["kept/#"]))
@@ -149,15 +135,16 @@ def test_values_that_change_while_culvert_is_cut_off(culvert, made, version, kee
     after = {"kept/same": "1", "kept/changed": "2", "kept/new": "1"}
     wait_retained(one, after, "kept/#")
     ear.wait(lambda: set(ear.messages()) >= {("kept/changed", "2"), ("kept/new", "1")}, "what is new")
-    assert ("kept/same", "1") not in ear.messages()
+    ear.wait(lambda: ear.events() == (["down", "up"] if keeps else ["down", "up", "reset"]), "the bus to be up")
     assert keeps == (("kept/gone", "") in ear.messages())
-    assert ear.events() == (["down", "up"] if keeps else ["down", "up", "reset"])
+    if keeps or version == "5":
+        assert ("kept/same", "1") not in ear.messages()
 
 
 @BOTH
 def test_only_a_route_that_lists_them_has_topics_of_the_broker_itself(culvert, made, version):
     broker = made(Broker, more="allow_anonymous true\nsys_interval 1\n").start()
-    one = wait_up(node(culvert, broker.port, version, routes=route() + route("/sys", "$SYS/broker/clients/#", "none")))
+    one = wait_up(node(culvert, broker.port, version, routes=route() + route("/sys", "$$SYS/broker/clients/#", "none")))
     assert TopicWs(one, ["$SYS/broker/clients/total"], path="/sys").next()["topic"] == "$SYS/broker/clients/total"
     ear = TopicWs(one, ["#"]).begin()
     for path, topic in (("/live", "$SYS/#"), ("/live", "$SYS/broker/clients/total"), ("/sys", "$SYS/broker/#"),
@@ -240,7 +227,7 @@ def test_a_broker_that_does_not_let_us_in_is_asked_again_and_not_too_often(culve
             "gone": ""}
     for name, why in said.items():
         one.wait_log(rf" warn +bus {name} (cannot connect to|no answer from) .*({why})", 2)
-        assert TopicWs(one, ["x"], path=f"/{name}").briefs(2) == ["bus", "subscribed"]
+        assert TopicWs(one, ["x"], path=f"/{name}").briefs(2) == ["subscribed", "bus"]
     for count in (ways["who"].n_accepted, ways["tls"].n_accepted, len(silent.received), gone.n_accepted):
         assert 2 <= count < 12, (count, one.log_text())
     assert one.cpu_seconds() < 4

@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -181,6 +182,24 @@ class Outsider:
     def close(self):
         self.client.disconnect()
         self.client.loop_stop()
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Makes what has a close(): made(Broker, …) in the test's folder, others as they are. Closed in the other order."""
+    things = []
+
+    def make(kind, *args, **options):
+        if kind is Broker:
+            folder = tmp_path / f"broker{len(things)}"
+            folder.mkdir()
+            args = (folder, *args)
+        things.append(kind(*args, **options))
+        return things[-1]
+
+    yield make
+    for thing in reversed(things):
+        thing.close()
 
 
 # ---- culvert ----
