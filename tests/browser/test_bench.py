@@ -40,3 +40,10 @@ def test_a_burst_comes_to_polls_as_a_whole():
     out = bench("--only", "fanout-poll-100-burst", "--peer", "bare send()")
     row = re.search(r"^  fanout-poll-100-burst +culvert +([\d.]+) .* (\d+)$", out, re.M)
     assert row and row.group(2) == "0", out
+
+
+def test_mqtt_through_culvert_and_the_broker_comes_whole_in_both_directions():
+    for name in ("mqtt-publish", "mqtt-subscribe"):
+        out = bench("--only", name, "--peer", "culvert tcp")
+        rows = re.findall(rf"^  {name} +culvert( tcp)? +([\d.]+) .* (\d+)$", out, re.M)
+        assert len(rows) == 2 and all(float(cost) > 0 and lost == "0" for _, cost, lost in rows), out
