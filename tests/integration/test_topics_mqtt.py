@@ -231,3 +231,25 @@ def test_a_broker_that_does_not_let_us_in_is_asked_again_and_not_too_often(culve
     for count in (ways["who"].n_accepted, ways["tls"].n_accepted, len(silent.received), gone.n_accepted):
         assert 2 <= count < 12, (count, one.log_text())
     assert one.cpu_seconds() < 4
+
+
+# ---- many ----
+
+
+def test_a_thousand_subscribers_are_one_client_of_the_broker(culvert, made):
+    """A worker's subscribers and those of the other; what it is subscribed to is what its routes allow."""
+    broker = made(Broker, more="allow_anonymous true\nsys_interval 1\n").start()
+    relay = made(Relay, broker.port)
+    one = wait_up(node(culvert, relay.port))
+    outside = made(Outsider, broker.port, "$SYS/broker/clients/connected", "$SYS/broker/subscriptions/count")
+    ears = [TopicWs(one, ["many/#"]) for _ in range(1000)]
+    for ear in ears:
+        ear.begin()
+    for text in "12345":
+        outside.publish("many/a", text)
+    for ear in ears:
+        assert ear.briefs(5) == [("many/a", text) for text in "12345"]
+    assert relay.n_accepted == 1
+    # The other client is outside; it has two subscriptions, and culvert one.
+    for topic, count in (("$SYS/broker/clients/connected", "2"), ("$SYS/broker/subscriptions/count", "3")):
+        wait_until(lambda one=(topic, count): of_topic(outside.messages, one[0])[-1:] == [one[1]], topic)

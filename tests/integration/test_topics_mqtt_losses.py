@@ -137,3 +137,58 @@ def test_culvert_starts_and_ends_without_its_broker(culvert, made):
     watch = Stopwatch()
     one.stop()
     assert watch.seconds < 4 * 2
+
+
+# ---- the connection breaks ----
+
+
+@pytest.mark.tsan
+@BOTH
+def test_a_connection_that_breaks_loses_nothing_while_the_session_is_kept(culvert, made, version):
+    """Again and again, with publications and messages under way both ways; two workers."""
+    broker = made(Broker).start()
+    relay = made(Relay, broker.port)
+    outside = made(Outsider, broker.port, "load/#")
+    one = wait_up(node(culvert, relay.port, version))
+    ears = [Listener(kind(one, ["load/#"])) for kind in (TopicWs, TopicSse, TopicPoll) for _ in range(2)]
+    talkers = crowd_of_talkers(one)
+    for cut in range(2):
+        taken_again(talkers)
+        relay.cut()
+        for i in range(50):
+            outside.publish("load/outside", str(50 * cut + i))
+        ears[0].wait(lambda cut=cut: ears[0].events().count("up") > cut, "bus up")
+    taken_again(talkers)
+    end(talkers)
+    assert not any(talker.failed for talker in talkers)
+    wait_until(lambda: wait_last(outside, talkers), "the last ones outside")
+    check_all(outside.messages, talkers)
+    for ear in ears:
+        ear.wait(lambda ear=ear: wait_last(ear, talkers), "the last ones")
+        check_all(ear.messages(), talkers)
+        assert first_times(ear.messages(), "load/outside") == [str(i) for i in range(100)]
+        # A poll tells only what happens while it waits.
+        assert ear.events() == ["down", "up"] * 2 or ear in ears[4:] and "reset" not in ear.events()
+
+
+@BOTH
+def test_publications_wait_for_a_broker_that_comes_back_in_time(culvert, made, version):
+    broker = made(Broker).start()
+    relay = made(Relay, broker.port)
+    outside = made(Outsider, broker.port, "load/#")
+    one = wait_up(node(culvert, relay.port, version, "publish_timeout = 30s\n"))
+    ear = Listener(TopicWs(one, ["load/#"]))
+    relay.shut()
+    relay.cut()
+    ear.wait(lambda: "down" in ear.events(), "bus down")
+    talkers = [Poster(one, f"load/{i}", 2) for i in range(20)]
+    wait_until(lambda: all(talker.n == 1 for talker in talkers), "all to wait")
+    outside.publish("load/outside", "meanwhile")
+    relay.open()
+    for talker in talkers:
+        talker.join()
+        assert talker.taken == ["1", "2"]
+    wanted = {(talker.topic, text) for talker in talkers for text in ("1", "2")} | {("load/outside", "meanwhile")}
+    wait_until(lambda: set(outside.messages) == wanted, "all outside")
+    ear.wait(lambda: set(ear.messages()) == wanted, "all here")
+    assert ear.events() == ["down", "up"]
