@@ -35,6 +35,7 @@ struct poll {
     struct poll_owner *owner;
     struct backlog *backlog; /* what is to be told */
     unsigned n_filters;      /* those that are subscribed to */
+    uint64_t first;          /* that came for it and is to be looked at; 0: none came */
     bool was_told[2];        /* of the bus: that it went, that it came */
     struct timer timer;
     struct loop_deferred free_later;
@@ -225,8 +226,10 @@ look(struct poll *poll, bool must)
 static void
 op_message(struct hub_member *member, struct topic_message *message)
 {
-    (void)member;
-    (void)message;
+    struct poll *poll = container_of(member, struct poll, member);
+
+    if (poll->first == 0)
+        poll->first = message->number;
 }
 
 static void
@@ -234,17 +237,23 @@ op_note(struct hub_member *member, enum hub_note note)
 {
     struct poll *poll = container_of(member, struct poll, member);
 
-    if (note != HUB_RESET)
+    if (note == HUB_RESET)
+        poll->first = 1; /* whatever it has missed begins there */
+    else
         poll->was_told[note == HUB_UP] = true;
 }
 
-/* From what was told to what there is now. */
+/* From what was told to what there is now. What passed it by meanwhile may have left history. */
 static void
 widen(struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     uint64_t head = hub_head(poll->member.hub);
+    uint64_t passed = poll->first == 0 ? head : poll->first - 1;
 
+    if (backlog->after < passed)
+        backlog->after = passed;
+    poll->first = 0;
     backlog->until = head;
     if (backlog->since < head)
         backlog->since = head;
