@@ -25,6 +25,12 @@ enum {
     BACKLOG_FILTERS = 256, /* of one subscription */
 };
 
+/* A filter of an earlier subscription: what it matches came already, if it is younger than `from`. */
+struct backlog_older {
+    struct span filter;
+    uint64_t from;
+};
+
 struct backlog {
     struct backlog *next;            /* the owner's */
     bool reset;                      /* to be told before all else */
@@ -33,17 +39,16 @@ struct backlog {
     uint64_t after, until; /* of history; nothing where they are equal */
     uint64_t since;        /* what `subscribed` tells */
     unsigned n_filters;
-    unsigned
-        n_older; /* how many behind the filters are of earlier subscriptions: what they match came
-                         already */
-    struct span filters[]; /* their bytes behind them */
+    unsigned n_older;
+    struct backlog_older *older; /* behind the filters */
+    struct span filters[];       /* the bytes of all behind them */
 };
 
 struct backlog_options {
     struct hub *hub;
     const struct span *filters;
     unsigned n_filters;
-    const struct span *older;
+    const struct backlog_older *older;
     unsigned n_older;
     const char *since; /* NULL: none */
     bool retained;     /* the route tells them */

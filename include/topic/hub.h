@@ -55,6 +55,7 @@ struct hub_member {
 struct hub_filter {
     struct topic_subscription subscription;
     struct hub_member *member;
+    uint64_t after; /* numbers up to this are not for it */
 };
 
 struct hub_options {

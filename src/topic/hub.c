@@ -132,7 +132,7 @@ on_match(struct topic_subscription *subscription, void *arg)
     struct hub_filter *filter = container_of(subscription, struct hub_filter, subscription);
     struct hub_member *member = filter->member;
 
-    if (member->seen >= matching->message->number)
+    if (member->seen >= matching->message->number || filter->after >= matching->message->number)
         return;
     member->seen = matching->message->number;
     member->ops->message(member, matching->message);

@@ -137,14 +137,32 @@ send_mark(struct subscriber *subscriber, const struct queue_item *item)
 
 /* ---- what is sent next ---- */
 
+/* What waited when a subscription began goes before it: it is older than what `subscribed` tells, and a cursor
+ * must not pass what is not sent. */
+static bool
+queue_is_older(const struct subscriber *subscriber)
+{
+    const struct queue *queue = &subscriber->queue;
+
+    for (uint32_t i = 0; i < queue->n; i++) {
+        const struct queue_item *item = queue_at(queue, i);
+
+        if (item->kind == QUEUE_MESSAGE)
+            return item->message->number <= subscriber->backlogs->until;
+    }
+    return false;
+}
+
+/* Up to what is older than the number. */
 static void
-push_queue(struct subscriber *subscriber)
+push_queue(struct subscriber *subscriber, uint64_t until)
 {
     struct queue *queue = &subscriber->queue;
     struct topic_message *messages[PIECES_MAX];
     unsigned n = 0;
 
-    while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE) {
+    while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE &&
+           queue_at(queue, n)->message->number <= until) {
         messages[n] = queue_at(queue, n)->message;
         n++;
     }
@@ -232,10 +250,12 @@ subscriber_push(struct subscriber *subscriber)
 {
     while (subscriber->fault == 0 && !subscriber->talked && has_something(subscriber) &&
            stream_pending(subscriber->stream) == 0 && !stream_is_broken(subscriber->stream)) {
-        if (subscriber->backlogs != NULL)
-            push_backlog(subscriber);
+        if (subscriber->backlogs == NULL)
+            push_queue(subscriber, UINT64_MAX);
+        else if (queue_is_older(subscriber))
+            push_queue(subscriber, subscriber->backlogs->until);
         else
-            push_queue(subscriber);
+            push_backlog(subscriber);
     }
     if (subscriber->fault == 0 && subscriber->leave_code != 0 && !subscriber->talked &&
         !has_something(subscriber)) {
