@@ -132,12 +132,13 @@ begin_anew(struct backlog *backlog, struct hub *hub, bool retained)
 
 int
 backlog_history(struct backlog *backlog, struct hub *hub, bool retained, struct topic_message **out,
-                unsigned max)
+                unsigned max, unsigned *work)
 {
     const struct history *history = hub_history(hub);
+    unsigned each = backlog->n_filters + backlog->n_older;
     unsigned n = 0;
 
-    if (backlog->after >= backlog->until)
+    if (backlog->after >= backlog->until || *work == 0)
         return 0;
     if (!history_reaches(history, backlog->after))
         return begin_anew(backlog, hub, retained);
@@ -146,10 +147,13 @@ backlog_history(struct backlog *backlog, struct hub *hub, bool retained, struct 
 
         if (message->number > backlog->until)
             break;
+        *work -= *work < each ? *work : each;
         if (backlog_matches(backlog, message) && !came_already(backlog, message))
             out[n++] = message;
         else if (n == 0)
             backlog->after = message->number;
+        if (*work == 0)
+            break;
     }
     return (int)n;
 }

@@ -24,6 +24,7 @@ struct hub {
     struct history history;
     struct list members;
     struct list touched;
+    struct list next; /* those to be flushed in the next turn */
     size_t n_members;
     uint64_t head;
     uint64_t down_at; /* the number at which the broker went away last */
@@ -37,6 +38,8 @@ struct hub {
     bool told_full;
     struct loop_deferred flush_later;
     bool flushes_later;
+    struct loop_message next_turn;
+    bool goes_on; /* next_turn is under way */
 };
 
 /* ---- members ---- */
@@ -116,6 +119,35 @@ hub_touch(struct hub_member *member)
         return;
     hub->flushes_later = true;
     loop_defer(hub->loop, &hub->flush_later, on_flush_later);
+}
+
+static void
+on_next_turn(struct loop_message *message)
+{
+    struct hub *hub = container_of(message, struct hub, next_turn);
+
+    hub->goes_on = false;
+    while (!list_empty(&hub->next)) {
+        struct list *first = hub->next.next;
+
+        list_remove(first);
+        list_add(&hub->touched, first);
+    }
+    flush_touched(hub);
+}
+
+void
+hub_touch_next(struct hub_member *member)
+{
+    struct hub *hub = member->hub;
+
+    list_remove(&member->touched);
+    list_add(&hub->next, &member->touched);
+    if (hub->goes_on)
+        return;
+    hub->goes_on = true;
+    hub->next_turn.deliver = on_next_turn;
+    loop_post(hub->loop, &hub->next_turn);
 }
 
 /* ---- what happens on the bus ---- */
@@ -436,6 +468,7 @@ hub_new(const struct hub_options *options)
     hub->owner.items = on_items;
     list_init(&hub->members);
     list_init(&hub->touched);
+    list_init(&hub->next);
     history_init(&hub->history, conf->history_messages, conf->history_bytes);
     hub->publish_timeout = conf->publish_timeout;
     hub->retained_max = conf->retained_max;

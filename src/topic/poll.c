@@ -68,6 +68,7 @@ struct answer {
     struct gather body;
     size_t bytes; /* of messages */
     unsigned n;
+    bool partial; /* there may be more in history */
     bool failed;
 };
 
@@ -124,16 +125,18 @@ add_retained(struct answer *answer, struct poll *poll)
     }
 }
 
-/* Returns the number up to which all was told. */
+/* Returns the number up to which all was told. Where history is too long for one turn, the client asks for the
+ * rest. */
 static uint64_t
 add_history(struct answer *answer, struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     struct topic_message *messages[SLICE];
+    unsigned work = BACKLOG_WORK;
     int n;
 
-    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE)) >
-           0) {
+    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE,
+                                &work)) > 0) {
         for (int i = 0; i < n; i++) {
             if (is_full(answer, poll))
                 return backlog->after;
@@ -141,7 +144,8 @@ add_history(struct answer *answer, struct poll *poll)
             backlog_history_sent(backlog, messages[i]->number);
         }
     }
-    return backlog->since;
+    answer->partial = work == 0 && backlog->after < backlog->until;
+    return answer->partial ? backlog->after : backlog->since;
 }
 
 static void
@@ -217,7 +221,7 @@ look(struct poll *poll, bool must)
     add_retained(&answer, poll);
     if (answer.n == 0)
         add_states(&answer, poll);
-    if (answer.n > 0 || answer.failed || must)
+    if (answer.n > 0 || answer.partial || answer.failed || must)
         send_answer(poll, &answer, number);
 }
 

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from harness.topics import KINDS, Publisher, TopicPoll, TopicSse, TopicWs, brief, number, route, url
-from harness.wait import Stopwatch
+from harness.topics import KINDS, Publisher, TopicPoll, TopicWs, brief, number, route, url
 
 SMALL = {"receive_buffer": 4096}
 FILL = "x" * 60_000
@@ -86,3 +85,29 @@ def test_what_waits_goes_before_what_is_subscribed_to_meanwhile(culvert):
     got = [client.next() for _ in range(153)]
     briefs = [brief(one) if "event" in one else one["data"].split(" ")[0] for one in got]
     assert briefs == [*map(str, range(150)), "subscribed", "after", "150"]
+
+
+# ---- history that is long ----
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_history_comes_in_several_turns(culvert, kind):
+    """More comparisons than one turn is given; all of it comes, in order, and a poll asks again."""
+    c = culvert(route("poll_wait = 1s\n[bus]\nhistory_messages = 10000\n"))
+    publisher = TopicWs(c, ["chat/end"]).begin()
+    first = publisher.ask(publish="chat/hall", data="first")[0]["id"]
+    for i in range(3000):
+        publisher.say(publish="sensors/a" if i % 500 else "chat/hall", data=str(i))
+    publisher.say(publish="chat/end", data="end")
+    assert brief(publisher.next()) == ("chat/end", "end")
+    client = KINDS[kind](c, ["chat/hall"] + [f"sensors/none/{i}" for i in range(150)], first)
+    wanted = [str(i) for i in range(0, 3000, 500)]
+    if kind == "poll":
+        polls = [client.poll()]
+        while number(client.asked) < number(first) + 3001:
+            polls.append(client.poll())
+        assert [one["data"] for poll in polls for one in poll] == wanted
+        assert 2 < len(polls) < 10
+    else:
+        assert [one["data"] for one in client.until("subscribed")] == wanted
+        assert number(client.since) == number(first) + 3001
