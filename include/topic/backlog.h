@@ -38,6 +38,7 @@ struct backlog {
     bool reset;                      /* to be told before all else */
     struct topic_message **retained; /* those from at on are still to be sent */
     size_t n_retained, at;
+    size_t walked;         /* nodes of the retained values' tree that making it has looked at */
     uint64_t after, until; /* of history; nothing where they are equal */
     uint64_t since;        /* what `subscribed` tells */
     unsigned n_filters;

@@ -82,7 +82,8 @@ collect_retained(struct backlog *backlog, struct hub *hub)
     for (; collecting.filter < backlog->n_filters && !collecting.failed; collecting.filter++) {
         const struct span *filter = &backlog->filters[collecting.filter];
 
-        topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
+        backlog->walked +=
+            topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
     }
     return collecting.failed ? -1 : 0;
 }

@@ -475,11 +475,11 @@ hub_new(const struct hub_options *options)
     hub->retained_bytes_max = conf->retained_bytes;
     hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
-    hub->head = sequence_head(hub->sequence);
-    hub->history.evicted = hub->head;
     timer_init(&hub->sweep, hub->loop, on_sweep);
     hub->tree = topic_tree_new();
-    hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner);
+    /* After a reload others may publish already. */
+    hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner, &hub->head);
+    hub->history.evicted = hub->head;
     if (hub->tree != NULL && hub->reader != NULL)
         return hub;
     log_error(loop_log(options->loop), "topics", "out of memory");

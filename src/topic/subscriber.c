@@ -313,6 +313,7 @@ subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, 
     backlog = make_backlog(subscriber, filters, n, since);
     if (backlog == NULL)
         return "out of memory";
+    subscriber->walked += backlog->walked;
     for (unsigned i = 0; i < n; i++) {
         if (add_filter(subscriber, &filters[i], backlog) != 0) {
             backlog_free(backlog);

@@ -111,3 +111,33 @@ def test_a_long_history_comes_in_several_turns(culvert, kind):
     else:
         assert [one["data"] for one in client.until("subscribed")] == wanted
         assert number(client.since) == number(first) + 3001
+
+
+# ---- many subscriptions at once ----
+
+
+def test_many_subscriptions_in_one_breath(culvert):
+    """More than may begin at the same time: the others wait for them, and so does what was sent behind them."""
+    c = culvert(route())
+    client = TopicWs(c, ["chat/a"]).begin()
+    for i in range(60):
+        client.say(subscribe=[f"sensors/{i}"])
+    client.say(publish="sensors/59", data="x")
+    got = [client.next() for _ in range(61)]
+    assert [one["topics"] for one in got[:60]] == [[f"sensors/{i}"] for i in range(60)]
+    assert brief(got[60]) == ("sensors/59", "x")
+
+
+def test_many_subscriptions_of_a_client_that_reads_nothing(culvert):
+    c = culvert(route("queue_bytes = 16m\nqueue_messages = 1000\n"))
+    publisher = Publisher(c)
+    client = TopicWs(c, ["chat/a"], **SMALL).begin()
+    for i in range(150):
+        publisher.put("chat/a", FILL)
+    for i in range(60):
+        client.say(subscribe=[f"sensors/{i}"])
+    client.say(publish="sensors/59", data="x")
+    time.sleep(0.5)
+    got = [client.next() for _ in range(150 + 61)]
+    assert [one["topics"] for one in got[150:210]] == [[f"sensors/{i}"] for i in range(60)]
+    assert brief(got[210]) == ("sensors/59", "x")
