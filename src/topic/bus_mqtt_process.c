@@ -17,7 +17,7 @@ static bool
 any(const char *folder, bool (*visit)(const char *name, unsigned port), unsigned port)
 {
     struct dirent **entries = NULL;
-    int n = scandir(folder, &entries, NULL, NULL);
+    int n = scandir(folder, &entries, NULL, alphasort);
     bool found = false;
 
     for (int i = 0; i < n; i++) {
