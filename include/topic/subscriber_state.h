@@ -42,6 +42,7 @@ struct subscriber_kind {
 struct subscriber_filter {
     struct hub_filter filter;
     struct subscriber_filter *next;
+    uint64_t from; /* what is younger and it matches is told */
 };
 
 struct subscriber {

@@ -35,6 +35,7 @@ struct poll {
     struct poll_owner *owner;
     struct backlog *backlog; /* what is to be told */
     unsigned n_filters;      /* those that are subscribed to */
+    uint64_t first;          /* that came for it and is to be looked at; 0: none came */
     bool was_told[2];        /* of the bus: that it went, that it came */
     struct timer timer;
     struct loop_deferred free_later;
@@ -67,6 +68,7 @@ struct answer {
     struct gather body;
     size_t bytes; /* of messages */
     unsigned n;
+    bool partial; /* there may be more in history */
     bool failed;
 };
 
@@ -123,16 +125,18 @@ add_retained(struct answer *answer, struct poll *poll)
     }
 }
 
-/* Returns the number up to which all was told. */
+/* Returns the number up to which all was told. Where history is too long for one turn, the client asks for the
+ * rest. */
 static uint64_t
 add_history(struct answer *answer, struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     struct topic_message *messages[SLICE];
+    unsigned work = BACKLOG_WORK;
     int n;
 
-    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE)) >
-           0) {
+    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE,
+                                &work)) > 0) {
         for (int i = 0; i < n; i++) {
             if (is_full(answer, poll))
                 return backlog->after;
@@ -140,7 +144,8 @@ add_history(struct answer *answer, struct poll *poll)
             backlog_history_sent(backlog, messages[i]->number);
         }
     }
-    return backlog->since;
+    answer->partial = work == 0 && backlog->after < backlog->until;
+    return answer->partial ? backlog->after : backlog->since;
 }
 
 static void
@@ -216,7 +221,7 @@ look(struct poll *poll, bool must)
     add_retained(&answer, poll);
     if (answer.n == 0)
         add_states(&answer, poll);
-    if (answer.n > 0 || answer.failed || must)
+    if (answer.n > 0 || answer.partial || answer.failed || must)
         send_answer(poll, &answer, number);
 }
 
@@ -225,8 +230,10 @@ look(struct poll *poll, bool must)
 static void
 op_message(struct hub_member *member, struct topic_message *message)
 {
-    (void)member;
-    (void)message;
+    struct poll *poll = container_of(member, struct poll, member);
+
+    if (poll->first == 0)
+        poll->first = message->number;
 }
 
 static void
@@ -234,17 +241,23 @@ op_note(struct hub_member *member, enum hub_note note)
 {
     struct poll *poll = container_of(member, struct poll, member);
 
-    if (note != HUB_RESET)
+    if (note == HUB_RESET)
+        poll->first = 1; /* whatever it has missed begins there */
+    else
         poll->was_told[note == HUB_UP] = true;
 }
 
-/* From what was told to what there is now. */
+/* From what was told to what there is now. What passed it by meanwhile may have left history. */
 static void
 widen(struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     uint64_t head = hub_head(poll->member.hub);
+    uint64_t passed = poll->first == 0 ? head : poll->first - 1;
 
+    if (backlog->after < passed)
+        backlog->after = passed;
+    poll->first = 0;
     backlog->until = head;
     if (backlog->since < head)
         backlog->since = head;
@@ -358,10 +371,10 @@ poll_open(const struct poll_options *options)
 void
 poll_leave(struct poll *poll)
 {
-    struct answer answer = {.n = 0};
-
-    if (poll->exchange != NULL)
-        send_answer(poll, &answer, poll->backlog->since);
+    if (poll->exchange == NULL)
+        return;
+    widen(poll);
+    look(poll, true);
 }
 
 void

@@ -194,7 +194,7 @@ op_progress(struct subscriber *subscriber)
 static void
 on_room(struct subscriber *subscriber)
 {
-    if (!subscriber_is_over(subscriber) && wants_read(from(subscriber)))
+    if (wants_read(from(subscriber)))
         stream_want_read(subscriber->stream, true);
 }
 
