@@ -29,6 +29,7 @@
 #include "topic/bus_mqtt_link.h"
 #include "topic/bus_mqtt_options.h"
 #include "topic/bus_mqtt_out.h"
+#include "topic/bus_mqtt_process.h"
 #include "topic/cover.h"
 #include "topic/message.h"
 #include "topic/sequence.h"
@@ -136,6 +137,7 @@ on_connected(struct bus_mqtt_link_owner *owner, const struct bus_mqtt_welcome *w
         return;
     log_info(bus->log, bus->who, "connected to %s as %s, %s session", bus->options->url,
              bus->options->client_id, welcome->session_present ? "the old" : "a new");
+    bus_mqtt_process_hurry(bus->options->port);
     bus->phase = SUBSCRIBING;
     bus->since = loop_now(bus->loop);
     bus->clean = false;

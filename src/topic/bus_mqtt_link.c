@@ -2,11 +2,8 @@
 #include "topic/bus_mqtt_link.h"
 
 #include <MQTTAsync.h>
-#include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/list.h"
 #include "base/log.h"
@@ -14,6 +11,7 @@
 #include "topic/bus_mqtt_inbox.h"
 #include "topic/bus_mqtt_news.h"
 #include "topic/bus_mqtt_options.h"
+#include "topic/bus_mqtt_process.h"
 #include "topic/bus_mqtt_reply.h"
 #include "topic/message.h"
 
@@ -144,54 +142,13 @@ bus_mqtt_link_new(struct loop *loop, struct log *log, const char *who,
     return NULL;
 }
 
-static bool
-is_of_paho(const char *thread)
-{
-    char path[64], name[16] = "";
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/self/task/%.20s/comm", thread);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    (void)!fgets(name, sizeof name, file);
-    fclose(file);
-    return strncmp(name, "MQTTAsync_", 10) == 0;
-}
-
-static bool
-paho_has_threads(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    const struct dirent *task;
-    bool found = false;
-
-    while (tasks != NULL && !found && (task = readdir(tasks)) != NULL)
-        found = is_of_paho(task->d_name);
-    if (tasks != NULL)
-        closedir(tasks);
-    return found;
-}
-
-/* Paho's threads say that they have stopped a little before they end. If the process ends in between, they
- * give back what they have of OpenSSL after OpenSSL itself has gone. Another bus
- * may keep them: so not for long. */
-static void
-wait_for_threads(void)
-{
-    const struct timespec moment = {.tv_nsec = 2000000};
-
-    for (unsigned i = 0; i < 25 && paho_has_threads(); i++)
-        nanosleep(&moment, NULL);
-}
-
 void
 bus_mqtt_link_free(struct bus_mqtt_link *link)
 {
     if (link == NULL)
         return;
     drop_handle(link);
-    wait_for_threads();
+    bus_mqtt_process_await_threads();
     free(link);
 }
 

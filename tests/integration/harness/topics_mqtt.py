@@ -186,7 +186,7 @@ class Outsider:
 
 @pytest.fixture
 def made(tmp_path):
-    """Makes what has a close(): made(Broker, …) in the test's folder, others as they are. Closed in the other order."""
+    """Makes what has a close(): made(Broker, …) in a folder of its own, made(Relay, …). The last is closed first."""
     things = []
 
     def make(kind, *args, **options):
@@ -207,7 +207,8 @@ def made(tmp_path):
 
 def bus(port, version="5", more="", scheme="mqtt", name=""):
     """A [bus] section."""
-    return f"[bus {name}]\n".replace(" ]", "]") + f"url = {scheme}://127.0.0.1:{port}\nmqtt_version = {version}\n{more}\n"
+    title = f"[bus {name}]" if name else "[bus]"
+    return f"{title}\nurl = {scheme}://127.0.0.1:{port}\nmqtt_version = {version}\n{more}\n"
 
 
 def route(path="/live", subscribe="#", publish="#", more="", name=""):
