@@ -71,10 +71,10 @@ def test_a_broker_that_restarts_loses_nothing_that_was_acknowledged(culvert, mad
         ear.wait(lambda ear=ear: wait_last(ear, talkers), "the last ones")
         check_all(ear.messages(), talkers)
         assert ear.events() == ["down", "up"] * 2
-    # At QoS 1 what was under way may come again, and nothing else.
+    # At QoS 1 what was under way to the broker and from it may come again, and nothing else.
     again = [len(of_topic(outside.messages, talker.topic)) - len(first_times(outside.messages, talker.topic))
              for talker in talkers]
-    assert sum(again) <= 2 * (2 + 2 * 10), again
+    assert sum(again) <= 2 * (2 + 2 * 10 + 20), again
 
 
 @BOTH
