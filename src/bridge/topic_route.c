@@ -337,6 +337,10 @@ post(const struct route_context *context, struct exchange *exchange, const struc
         refuse(exchange, 403, why);
         return;
     }
+    if (exchange_request(exchange)->content_length > route->message_max) {
+        refuse(exchange, 413, "the payload is over message_max"); /* before it is asked for */
+        return;
+    }
     client = admit(context, exchange, route, TOPIC_CLIENT_POST);
     if (client == NULL)
         return;

@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "event/timer.h"
 #include "topic/levels.h"
 #include "topic/message.h"
+
+#define SWEEP_DELAY 2.0 /* seconds for a broker to tell again what it keeps */
 
 struct hub {
     struct sequence_owner owner;
@@ -26,6 +29,8 @@ struct hub {
     uint64_t head;
     uint64_t down_at; /* the number at which the broker went away last */
     bool is_down;
+    struct timer sweep;
+    uint64_t stale_before; /* values of earlier numbers are to be forgotten by then */
     size_t retained_max, retained_bytes_max;
     size_t retained_bytes;
     double publish_timeout;
@@ -313,7 +318,7 @@ on_value(void *value, void *arg)
 static void
 forget_stale(struct hub *hub)
 {
-    struct staleness staleness = {.before = hub->down_at};
+    struct staleness staleness = {.before = hub->stale_before};
 
     staleness.room = topic_tree_counts(hub->tree).retained;
     staleness.stale = calloc(staleness.room + 1, sizeof(struct topic_message *));
@@ -329,6 +334,12 @@ forget_stale(struct hub *hub)
 }
 
 static void
+on_sweep(struct timer *timer)
+{
+    forget_stale(container_of(timer, struct hub, sweep));
+}
+
+static void
 take_item(struct hub *hub, const struct sequence_item *item)
 {
     hub->head = item->number;
@@ -341,13 +352,16 @@ take_item(struct hub *hub, const struct sequence_item *item)
         break;
     case SEQUENCE_BREAK:
         history_break(&hub->history, item->number);
-        forget_stale(hub);
+        hub->stale_before = hub->down_at;
+        timer_set(&hub->sweep, loop_now(hub->loop) + SWEEP_DELAY);
         note(hub, HUB_RESET);
         break;
     case SEQUENCE_DOWN:
+        /* A connection that ended before it was up has been told of, too: values may have come by it. */
         hub->down_at = item->number;
+        if (!hub->is_down)
+            note(hub, HUB_DOWN);
         hub->is_down = true;
-        note(hub, HUB_DOWN);
         break;
     case SEQUENCE_UP:
         hub->is_down = false;
@@ -461,6 +475,7 @@ hub_new(const struct hub_options *options)
     hub->retained_bytes_max = conf->retained_bytes;
     hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
+    timer_init(&hub->sweep, hub->loop, on_sweep);
     hub->tree = topic_tree_new();
     /* After a reload others may publish already. */
     hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner, &hub->head);
@@ -481,6 +496,7 @@ hub_free(struct hub *hub)
         return;
     assert(hub->n_members == 0);
     sequence_leave(hub->reader);
+    timer_deinit(&hub->sweep);
     while (hub->tree != NULL && (message = topic_tree_retained_take(hub->tree)) != NULL)
         topic_message_unref(message);
     topic_tree_free(hub->tree);

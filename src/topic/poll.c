@@ -371,10 +371,10 @@ poll_open(const struct poll_options *options)
 void
 poll_leave(struct poll *poll)
 {
-    struct answer answer = {.n = 0};
-
-    if (poll->exchange != NULL)
-        send_answer(poll, &answer, poll->backlog->since);
+    if (poll->exchange == NULL)
+        return;
+    widen(poll);
+    look(poll, true);
 }
 
 void

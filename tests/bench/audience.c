@@ -129,6 +129,10 @@ ask(struct subscriber *subscriber)
 {
     subscriber->state = SUBSCRIBE_ASKED;
     switch (subscriber->audience->listening) {
+    case LISTEN_ASK:
+        ask_http(subscriber, "");
+        be_ready(subscriber);
+        break;
     case LISTEN_RAW:
     case LISTEN_WS:
         be_ready(subscriber);
@@ -230,6 +234,8 @@ receive(struct subscriber *subscriber)
         take_answer(subscriber, scratch, (size_t)n);
     else
         take_text(subscriber, scratch, (size_t)n);
+    if (subscriber->audience->listening == LISTEN_ASK)
+        ask_http(subscriber, "");
 }
 
 static void

@@ -29,6 +29,7 @@ enum {
 
 enum listening {
     LISTEN_RAW,     /* bytes of a TCP connection */
+    LISTEN_ASK,     /* the same, and each message is asked for, as a long poll's */
     LISTEN_WS,      /* a WebSocket */
     LISTEN_SSE,     /* an EventSource */
     LISTEN_POLL,    /* long polls, each of which asks for what is behind the one before */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fanout PUBLISH SUBSCRIBE -- the floor of a fan-out: what is read from a publisher is sent to each
- * subscriber as it is, one send() each, whatever number of messages it is.
+ * subscriber as it is, one send() each, whatever number of messages it is. What a subscriber sends is read.
  *
  * Both are ports of 127.0.0.1. A subscriber whose socket does not take all is closed: a floor keeps
  * nothing.
@@ -104,6 +104,16 @@ publish(struct fanout *fanout, int fd)
     }
 }
 
+/* What a poll asks with; nobody looks at it. */
+static void
+take_request(struct fanout *fanout, int fd)
+{
+    static uint8_t scratch[CHUNK];
+
+    if (recv(fd, scratch, sizeof scratch, 0) <= 0)
+        end(fanout, fd);
+}
+
 static void
 serve(struct fanout *fanout, int fd)
 {
@@ -117,8 +127,8 @@ serve(struct fanout *fanout, int fd)
     case PUBLISHER:
         publish(fanout, fd);
         break;
-    case SUBSCRIBER: /* says nothing but that it goes */
-        end(fanout, fd);
+    case SUBSCRIBER:
+        take_request(fanout, fd);
         break;
     case NOBODY:
         break;

@@ -32,7 +32,7 @@ def fanouts():
     label = {"ws": "WebSockets", "sse": "EventSources", "poll": "long polls"}
     for kind in ("ws", "sse", "poll"):
         ours = {CulvertTopics: kind} if kind == "poll" else {CulvertTopics: kind, CulvertJson: kind}
-        kinds = {**ours, NchanTopics: kind, BareFanout: "raw"}
+        kinds = {**ours, NchanTopics: kind, BareFanout: "ask" if kind == "poll" else "raw"}
         if kind != "poll":
             kinds[Pushpin] = kind
         one = 0.70 if kind == "poll" else 0.85

@@ -277,13 +277,13 @@ class NchanTopics(TopicServer):
 
 
 class BareFanout(TopicServer):
-    """One send() of the payload for each subscriber: the floor."""
+    """One send() of the payload for each subscriber, and one recv() for each poll: the floor."""
 
     name = "bare send()"
-    listening = {"raw": "/"}
+    listening = {"raw": "/", "ask": "/"}
     publishing = "raw"
 
     def start(self, wrapper=()):
-        self.ports = {"publish": free_port(), "raw": free_port()}
-        self.run([f"{TOOLS}/fanout", str(self.ports["publish"]), str(self.ports["raw"])], wrapper)
+        self.ports = {"publish": free_port(), "listen": free_port()}
+        self.run([f"{TOOLS}/fanout", str(self.ports["publish"]), str(self.ports["listen"])], wrapper)
         return self.wait()

@@ -53,7 +53,7 @@ struct topics {
 };
 
 static const char usage[] = "usage: topics [options] PORT\n"
-                            "  -s raw|ws|sse|poll|mqtt|mqtt-ws      what subscribers are\n"
+                            "  -s raw|ask|ws|sse|poll|mqtt|mqtt-ws  what subscribers are\n"
                             "  -P PATH   that they ask for (/)\n"
                             "  -H LINE   a header more of SSE and polls\n"
                             "  -c N      subscribers (1)\n"
@@ -91,12 +91,12 @@ header_line(const char *text)
 static void
 set_option(struct topics *topics, int option, const char *text)
 {
-    static const char *const listeners[] = {"raw", "ws", "sse", "poll", "mqtt", "mqtt-ws"};
+    static const char *const listeners[] = {"raw", "ask", "ws", "sse", "poll", "mqtt", "mqtt-ws"};
     static const char *const publishers[] = {"raw", "post", "grip", "ws", "mqtt", "mqtt-ws"};
 
     switch (option) {
     case 's':
-        topics->audience.listening = (enum listening)choose(text, listeners, 6);
+        topics->audience.listening = (enum listening)choose(text, listeners, 7);
         break;
     case 'P':
         topics->audience.wire.path = text;

@@ -87,6 +87,16 @@ def open_clients(bench, scenario, kind):
     return clients
 
 
+def chosen(bench, scenario):
+    """The first one, and those beside it that the command line asks for."""
+    first, *peers = scenario.kinds
+    if bench.peer:
+        peers = [kind for kind in peers if kind.name == bench.peer]
+    elif bench.alone:
+        peers = [kind for kind in peers if kind.name in scenario.goals]
+    return [first, *peers]
+
+
 def reason(bench, error):
     return str(error).replace(bench.folder, "").split("\n", 1)[0][:140]
 
@@ -94,12 +104,7 @@ def reason(bench, error):
 def connect(bench, scenario, absent):
     """Clients by server; absent gets why others are missing."""
     clients = {}
-    kinds = list(scenario.kinds)
-    for kind in kinds:
-        if bench.peer and kind is not kinds[0] and kind.name != bench.peer:
-            continue
-        if bench.alone and kind is not kinds[0] and kind.name not in scenario.goals:
-            continue
+    for kind in chosen(bench, scenario):
         try:
             clients[kind] = open_clients(bench, scenario, kind)
         except (Missing, RuntimeError) as error:

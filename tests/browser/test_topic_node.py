@@ -13,7 +13,7 @@ from relay import Relay
 from sessions import SERVER
 
 ROUTE = f"{SERVER}[route /live]\ntarget = topics:\nsubscribe = sensors/#\npublish = sensors/+\n"
-COUNT = 400
+COUNT = 600
 each_transport = pytest.mark.parametrize("transport", ["websocket", "sse", "longpoll"])
 
 
@@ -53,4 +53,5 @@ def test_every_message_once_and_in_order_over_a_line_that_is_cut(culvert, transp
     with Relay(c) as relay, relay.cutting(0.9):
         seen = run(relay.url("/live"), transport, c.url("/live").replace("ws:", "http:"))
     check(seen, transport)
-    assert seen["interrupted"] >= 2 and seen["resumed"] == seen["interrupted"], seen
+    # A cut between two polls hits nothing; the last cut may come after the last message.
+    assert seen["interrupted"] >= 1 and seen["interrupted"] - seen["resumed"] in (0, 1), seen

@@ -374,7 +374,7 @@ retained_values(void **state)
     publish(&fixture, SEQUENCE_RETAINED, "c", "!4", true);
     publish(&fixture, SEQUENCE_UP, NULL, NULL, true);
     publish(&fixture, SEQUENCE_BREAK, NULL, NULL, true);
-    run_for(&fixture.test, 0.01);
+    run_for(&fixture.test, 2.1);
     assert_retained(fixture.hub, "#", "c=!4 ");
     leave(&listener);
     stop(&fixture);

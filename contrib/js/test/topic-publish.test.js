@@ -11,7 +11,7 @@ const settled = (promise) => promise.then(({ id }) => id ?? "null", (error) => e
 async function away(model, open, more) {
   const pair = open({ transports: ["websocket"], ...more });
   pair.topics.subscribe("a", () => {});
-  await subscribed(model, "a");
+  await until(() => pair.events.includes("open"));
   model.behaviour.websocket = "refuse";
   model.cut();
   await until(() => pair.events.includes("interrupted"));

@@ -124,7 +124,7 @@ test("history that is cut half way is not repeated", () => withTopics(async (mod
 test("a poll that is held does not keep from publishing", () => withTopics(async (model, open) => {
   const { topics, events } = open({ transports: ["longpoll"] });
   topics.subscribe("a", () => {});
-  await until(() => topics.transport === "longpoll");
+  await until(() => topics.transport === "longpoll" && model.clients.size === 1);
   model.cut();
   await until(() => events.includes("interrupted"));
   await topics.publish("b", "x");
@@ -133,7 +133,7 @@ test("a poll that is held does not keep from publishing", () => withTopics(async
 }));
 
 test("nothing for too long is a loss", () => withTopics(async (model, open) => {
-  const { topics, events } = open({ transports: ["websocket"], heartbeat: 100, heartbeatTimeout: 100 });
+  const { topics, events } = open({ transports: ["websocket"], heartbeat: 200, heartbeatTimeout: 400 });
   topics.subscribe("a", () => {});
   await subscribed(model, "a");
   const beats = setInterval(() => model.beat(), 100);
@@ -148,7 +148,7 @@ test("a changed network: a WebSocket that answers is kept, a stream is replaced"
   for (const kind of ["websocket", "sse"]) {
     const { topics, events } = open({ transports: [kind], page: { window } });
     topics.subscribe("a", () => {});
-    await subscribed(model, "a");
+    await until(() => topics.transport === kind);
     const before = model.count(kind);
     window.dispatchEvent(new Event("online"));
     await until(() => kind === "websocket" || model.count(kind) > before, "another request");

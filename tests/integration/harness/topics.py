@@ -279,7 +279,5 @@ class Publisher:
 
 def route(more="", server="", subscribe="sensors/#, chat/+", publish="sensors/#, chat/+", path="/live"):
     """A configuration of one topic route; more: lines of it, or sections after it."""
-    return (
-        f"[server]\n{server}\n[route {path}]\ntarget = topics:\nsubscribe = {subscribe}\npublish = {publish}\n"
-        f"origins = any\n{more}\n"
-    )
+    lists = f"subscribe = {subscribe}\npublish = {publish}\n".replace("$", "$$")
+    return f"[server]\n{server}\n[route {path}]\ntarget = topics:\n{lists}origins = any\n{more}\n"

@@ -42,7 +42,10 @@ class Listener:
 
 
 class Talker:
-    """Publishes 1, 2, 3, … to its topic until end(), or count of them; taken and failed tell which of them were."""
+    """
+    Publishes 1, 2, 3, … to its topic until end(), or count of them; taken and failed tell which of them
+    were. padding: what each has behind its number.
+    """
 
     def __init__(self, culvert, topic, count=None, path="/live", pause=0.002, padding=""):
         self.topic, self.count, self.path, self.pause, self.padding = topic, count, path, pause, padding
@@ -62,9 +65,10 @@ class Talker:
         except (OSError, ValueError, EOFError, AssertionError) as failure:
             self.failure = failure
 
-    def next_text(self):
+    def next(self):
+        """The number of the next one."""
         self.n += 1
-        return f"{self.n}{self.padding}"
+        return str(self.n)
 
     def finish(self):
         pass
@@ -90,11 +94,11 @@ class Poster(Talker):
         self.publisher = Publisher(culvert, self.path)
 
     def step(self):
-        text = self.next_text()
-        answer = self.publisher.ask(self.topic, text)
+        number = self.next()
+        answer = self.publisher.ask(self.topic, number + self.padding)
         assert answer.status in (200, 503), answer
         assert answer.status == 503 or json.loads(answer.body) == {"id": None}
-        (self.taken if answer.status == 200 else self.failed).append(text)
+        (self.taken if answer.status == 200 else self.failed).append(number)
 
 
 class WsTalker(Talker):
@@ -105,9 +109,9 @@ class WsTalker(Talker):
         self.open_refs = set()
 
     def step(self):
-        text = self.next_text()
-        self.ws.say(publish=self.topic, data=text, ref=text)
-        self.open_refs.add(text)
+        number = self.next()
+        self.ws.say(publish=self.topic, data=number + self.padding, ref=number)
+        self.open_refs.add(number)
         if len(self.open_refs) >= 10:
             self.answered()
 

@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import paho.mqtt.client as paho
+import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -183,12 +184,31 @@ class Outsider:
         self.client.loop_stop()
 
 
+@pytest.fixture
+def made(tmp_path):
+    """Makes what has a close(): made(Broker, …) in a folder of its own, made(Relay, …). The last is closed first."""
+    things = []
+
+    def make(kind, *args, **options):
+        if kind is Broker:
+            folder = tmp_path / f"broker{len(things)}"
+            folder.mkdir()
+            args = (folder, *args)
+        things.append(kind(*args, **options))
+        return things[-1]
+
+    yield make
+    for thing in reversed(things):
+        thing.close()
+
+
 # ---- culvert ----
 
 
 def bus(port, version="5", more="", scheme="mqtt", name=""):
     """A [bus] section."""
-    return f"[bus {name}]\n".replace(" ]", "]") + f"url = {scheme}://127.0.0.1:{port}\nmqtt_version = {version}\n{more}\n"
+    title = f"[bus {name}]" if name else "[bus]"
+    return f"{title}\nurl = {scheme}://127.0.0.1:{port}\nmqtt_version = {version}\n{more}\n"
 
 
 def route(path="/live", subscribe="#", publish="#", more="", name=""):
