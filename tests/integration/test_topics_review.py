@@ -141,3 +141,20 @@ def test_many_subscriptions_of_a_client_that_reads_nothing(culvert):
     got = [client.next() for _ in range(150 + 61)]
     assert [one["topics"] for one in got[150:210]] == [[f"sensors/{i}"] for i in range(60)]
     assert brief(got[210]) == ("sensors/59", "x")
+
+
+# ---- TLS ----
+
+
+@pytest.mark.parametrize("kind", ["ws", "sse"])
+def test_a_slow_client_over_tls_gets_all_in_order(culvert, certs, kind):
+    """Records that the socket did not take are offered again, among them those of events in between."""
+    server = f"listen = 127.0.0.1:0\nlisten = 127.0.0.1:0 tls\n[tls]\n{certs.section()}\n"
+    c = culvert(route("queue_bytes = 16m\nqueue_messages = 1000\nheartbeat = 1s\n", server))
+    publisher = Publisher(c)
+    client = KINDS[kind](c, ["chat/a"], address=c.addresses[1], tls=certs.client_context(), **SMALL).begin()
+    for size in (60_000, 10):
+        for i in range(150):
+            publisher.put("chat/a", f"{i} {'x' * size}")
+        time.sleep(1.2)
+        assert [one["data"].split(" ")[0] for one in client.messages(150)] == [str(i) for i in range(150)]
