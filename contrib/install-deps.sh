@@ -18,10 +18,10 @@ test="libcmocka-dev python3-pytest python3-pytest-xdist python3-websockets pytho
     redis-server mosquitto ngircd dnsmasq-base faketime tigervnc-standalone-server xauth xterm x11-utils clang-14 libclang-rt-14-dev
     clang-format-14|clang-format cppcheck shellcheck procps iproute2 strace man-db prometheus
     novnc nginx libnginx-mod-stream haproxy squid python3-yaml systemd openssh-client"
-bench="websockify valgrind libnginx-mod-nchan"
+bench="websockify valgrind libnginx-mod-nchan pushpin"
 
 # Services that packages above would start and enable.
-services="redis-server mosquitto haproxy nginx ngircd prometheus squid"
+services="redis-server mosquitto haproxy nginx ngircd prometheus squid pushpin zurl"
 
 fail() {
     echo "install-deps: $*" >&2

@@ -58,8 +58,8 @@ if build asan binary units; then
 fi
 part js run_script js tests/js.sh
 part fuzz run_script fuzz tests/fuzz/run.sh 0
-if build tsan binary build/tsan/unit/test_loop build/tsan/unit/test_log \
-        build/tsan/unit/test_limits; then
+mapfile -t units < <(tests/tsan.sh units)
+if build tsan binary "${units[@]}"; then
     part tsan run_script tsan tests/tsan.sh
 fi
 if build release binary; then

@@ -129,9 +129,10 @@ guards() {
 
 # ---- tools ----
 
+# readdir() is for one thread for each directory that is open, which is all that is asked of it (glibc manual).
 run_cppcheck() {
     cppcheck --quiet --error-exitcode=1 --std=c11 --library=posix -j "$(nproc)" \
-        --enable=warning,performance,portability --suppress=missingIncludeSystem \
+        --enable=warning,performance,portability --suppress=missingIncludeSystem --suppress=readdirCalled \
         -D_GNU_SOURCE -Iinclude src
 }
 

@@ -88,6 +88,10 @@ cat <<TEXT
       ws://127.0.0.1:$CULVERT_DEMO_PORT/echo    what comes in goes back
       ws://127.0.0.1:$CULVERT_DEMO_PORT/calc    GNU bc on TCP port $CULVERT_DEMO_CALC_PORT: send 2^64 and a newline
 
+  or look at what the pages share
+
+      curl -NH 'Accept: text/event-stream' http://127.0.0.1:$CULVERT_DEMO_PORT/live
+
   What it is doing: http://127.0.0.1:$CULVERT_DEMO_ADMIN_PORT/
 
   Ctrl-C ends it.

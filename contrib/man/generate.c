@@ -178,6 +178,8 @@ write_uses(unsigned uses)
 {
     if (uses == CONF_USE_TOPICS)
         puts("Only with a target\n.Li topics: .");
+    else if (uses == CONF_USE_MQTT)
+        puts("Only with a target\n.Li mqtt://\nor\n.Li mqtts:// .");
     else if (uses == CONF_USE_STREAM)
         puts("Not with a target\n.Li files: ,\n.Li topics: ,\n.Li mqtt://\nor\n.Li mqtts:// .");
     else if (uses != 0 && (uses & CONF_USE_TOPICS) == 0)

@@ -112,7 +112,10 @@ struct endpoint_events {
 struct endpoint {
     const struct endpoint_ops *ops;
     const struct endpoint_events *events; /* set by the bridge before the first resume() */
-    struct bridge *bridge;
+    union {
+        struct bridge *bridge;
+        struct endpoint *around; /* of one that another endpoint drives in a bridge's place */
+    };
 };
 
 #endif

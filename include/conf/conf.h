@@ -128,6 +128,16 @@ enum conf_transport {
     CONF_TRANSPORT_LONGPOLL = 4,
 };
 
+enum conf_mqtt_version {
+    CONF_MQTT_3_1_1,
+    CONF_MQTT_5,
+};
+
+#define CONF_MQTT_VERSIONS (1u << CONF_MQTT_3_1_1 | 1u << CONF_MQTT_5)
+
+/* Where topic filters are rules, and alone: no topic. */
+#define CONF_MQTT_NONE "none"
+
 struct conf_route {
     char *name; /* as in [route NAME], for logs and metrics */
     char *host; /* lower case; NULL: any */
@@ -168,6 +178,18 @@ struct conf_route {
     char *tls_ca; /* NULL: the system's */
     unsigned tls_ca_line;
 
+    /* mqtt, mqtts: rules, each of which may say nothing */
+    size_t mqtt_packet_max; /* 0: no bound */
+    char **mqtt_publish;    /* topic filters; empty: all topics; CONF_MQTT_NONE alone: no topic */
+    char **mqtt_subscribe;
+    char *mqtt_client_id_prefix; /* "": none */
+    char *mqtt_username;         /* "": the client's own */
+    char *mqtt_password_file;
+    unsigned mqtt_password_file_line;
+    char *mqtt_password; /* what stands in the file; NULL: none */
+    double mqtt_connect_timeout;
+    unsigned mqtt_versions; /* one bit each of enum conf_mqtt_version, never 0 */
+
     size_t bus;       /* topics: of conf->buses */
     char **subscribe; /* topic filters; NULL-terminated, perhaps empty */
     char **publish;
@@ -182,11 +204,6 @@ enum conf_bus_kind {
     CONF_BUS_MEMORY, /* memory: */
     CONF_BUS_MQTT,   /* mqtt://HOST[:PORT] */
     CONF_BUS_MQTTS,
-};
-
-enum conf_mqtt_version {
-    CONF_MQTT_3_1_1,
-    CONF_MQTT_5,
 };
 
 /* [bus] and [bus NAME]: what topic routes share. */

@@ -14,7 +14,8 @@
 struct conf_route;
 struct conf_section;
 
-/* Without subprotocols of its own the route takes those of MQTT, whatever [defaults] say. */
+/* Checks that the rules fit together, and reads the password. Without subprotocols of its own the route
+ * takes those of MQTT, whatever [defaults] say. */
 void conf_mqtt_build(struct conf_context *context, const struct conf_section *section,
                      struct conf_route *route);
 

@@ -51,6 +51,7 @@ struct ws_decoder {
                              included */
     uint64_t message_max; /* over it: 1009; 0 is no limit */
     uint8_t role;
+    bool bare_pong;         /* a PONG of a client need not be masked: libraries of MQTT send such */
     bool per_message;       /* stop at the end of each message */
     bool in_message;        /* a data message has begun and not ended */
     bool fin;               /* of the current frame */

@@ -4,6 +4,7 @@
  *
  *      tcp, unix: dial → PROXY header, if wanted ──────────────────→ endpoint
  *      tls:       dial → PROXY header, if wanted → TLS handshake ──→ endpoint
+ *      mqtt, mqtts: as tcp and tls, with the rules of the route around the endpoint
  *      echo:      ─────────────────────────────────────────────────→ endpoint
  *
  * Thread:    on the loop's thread.

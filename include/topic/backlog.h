@@ -23,6 +23,14 @@ struct topic_message;
 
 enum {
     BACKLOG_FILTERS = 256, /* of one subscription */
+    BACKLOG_WORK =
+        1 << 17, /* comparisons with filters in one turn: milliseconds, whatever history keeps */
+};
+
+/* A filter of an earlier subscription: what it matches came already, if it is younger than `from`. */
+struct backlog_older {
+    struct span filter;
+    uint64_t from;
 };
 
 struct backlog {
@@ -30,20 +38,20 @@ struct backlog {
     bool reset;                      /* to be told before all else */
     struct topic_message **retained; /* those from at on are still to be sent */
     size_t n_retained, at;
+    size_t walked;         /* nodes of the retained values' tree that making it has looked at */
     uint64_t after, until; /* of history; nothing where they are equal */
     uint64_t since;        /* what `subscribed` tells */
     unsigned n_filters;
-    unsigned
-        n_older; /* how many behind the filters are of earlier subscriptions: what they match came
-                         already */
-    struct span filters[]; /* their bytes behind them */
+    unsigned n_older;
+    struct backlog_older *older; /* behind the filters */
+    struct span filters[];       /* the bytes of all behind them */
 };
 
 struct backlog_options {
     struct hub *hub;
     const struct span *filters;
     unsigned n_filters;
-    const struct span *older;
+    const struct backlog_older *older;
     unsigned n_older;
     const char *since; /* NULL: none */
     bool retained;     /* the route tells them */
@@ -60,10 +68,11 @@ unsigned backlog_retained(const struct backlog *backlog, struct topic_message **
 /* So many of them were. */
 void backlog_retained_sent(struct backlog *backlog, unsigned n);
 
-/* The same from history, once there is nothing retained any more. 0: that was all. -1: what comes next is
- * there no longer; it begins anew, with reset and, if retained, the retained values. */
+/* The same from history, once there is nothing retained any more. 0: that was all, if work is left: what
+ * remains of the comparisons that are allowed. -1: what comes next is there no longer; it begins anew, with
+ * reset and, if retained, the retained values. */
 int backlog_history(struct backlog *backlog, struct hub *hub, bool retained,
-                    struct topic_message **out, unsigned max);
+                    struct topic_message **out, unsigned max, unsigned *work);
 /* All up to that number were sent. */
 void backlog_history_sent(struct backlog *backlog, uint64_t number);
 

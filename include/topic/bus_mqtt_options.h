@@ -17,6 +17,7 @@ struct conf_bus;
 struct bus_mqtt_options {
     char *url; /* for the log */
     char *uri; /* as Paho has it */
+    unsigned port;
     char *client_id;
     bool made_up; /* the client id: nobody comes back to its session after us */
     char *username, *password;

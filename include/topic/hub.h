@@ -55,6 +55,7 @@ struct hub_member {
 struct hub_filter {
     struct topic_subscription subscription;
     struct hub_member *member;
+    uint64_t after; /* numbers up to this are not for it */
 };
 
 struct hub_options {
@@ -79,6 +80,8 @@ void hub_unsubscribe(struct hub_filter *filter);
 
 /* Members are flushed at the end of the turn, too, when they ask for it. */
 void hub_touch(struct hub_member *member);
+/* Who has done enough in this turn is flushed in the next. */
+void hub_touch_next(struct hub_member *member);
 
 struct loop *hub_loop(const struct hub *hub);
 struct bus *hub_bus(const struct hub *hub);

@@ -10,7 +10,7 @@
  * publisher's own, at the end of the turn, so that a burst costs one wake-up or none. An inbox that grows
  * over SEQUENCE_INBOX_MAX bytes takes no more messages: in their place stands a break.
  *
- * Thread:    sequence_put() any; readers join and leave while no loop runs.
+ * Thread:    sequence_put() any; readers join and leave on their loops' threads, or while those do not run.
  * Lifetime:  outlives its readers and buses.
  */
 #ifndef CULVERT_TOPIC_SEQUENCE_H
@@ -55,9 +55,9 @@ struct sequence *sequence_new(void) __attribute__((warn_unused_result));
 /* After the last reader has left. NULL is fine. */
 void sequence_free(struct sequence *sequence);
 
-/* Begins with the next item. Returns NULL without memory. */
+/* Begins with the item behind *head. Returns NULL without memory. */
 struct sequence_reader *sequence_join(struct sequence *sequence, struct loop *loop,
-                                      struct sequence_owner *owner)
+                                      struct sequence_owner *owner, uint64_t *head)
     __attribute__((warn_unused_result));
 /* What waits is dropped. On the reader's loop's thread, or when it does not run any more. NULL is fine. */
 void sequence_leave(struct sequence_reader *reader);

@@ -42,6 +42,7 @@ struct subscriber_kind {
 struct subscriber_filter {
     struct hub_filter filter;
     struct subscriber_filter *next;
+    uint64_t from; /* what is younger and it matches is told */
 };
 
 struct subscriber {
@@ -60,6 +61,7 @@ struct subscriber {
     struct timer timer;
     double told; /* when it was last sent anything */
     uint64_t in, out;
+    size_t walked;     /* for its subscriptions of this turn: nodes */
     uint32_t n_levels; /* of all filters together */
     uint16_t n_filters;
     uint8_t n_backlogs;

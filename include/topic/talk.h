@@ -27,7 +27,7 @@ enum {
 struct talk {
     struct list publishing;
     unsigned n_publishing;
-    /* There is room for publications again. */
+    /* There is room for publications again. Not once it is over. */
     void (*room)(struct subscriber *subscriber);
 };
 

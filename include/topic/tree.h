@@ -101,10 +101,10 @@ void *topic_tree_retained(const struct topic_tree *tree, const char *topic, size
 /*
  * Calls fn for each value whose topic the filter matches. The order is the same for every walk and
  * filter: a topic before those below it; and levels under the same parent in the order in which they came
- * to be.
+ * to be. Returns how many nodes were looked at.
  */
-void topic_tree_retained_each(struct topic_tree *tree, const char *filter, size_t len,
-                              topic_retained_cb fn, void *arg);
+size_t topic_tree_retained_each(struct topic_tree *tree, const char *filter, size_t len,
+                                topic_retained_cb fn, void *arg);
 
 /* Takes out any one value, for who empties the tree; NULL: there is none. */
 void *topic_tree_retained_take(struct topic_tree *tree);

@@ -495,6 +495,7 @@ websocket_open(const struct websocket_options *options)
     ws->lingers = options->lingers;
     whole = messages_are_whole(options->route);
     ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? options->route->message_max : 0, whole);
+    ws->decoder.bare_pong = conf_route_use(options->route) == CONF_USE_MQTT;
     messages_init(&ws->messages, options->route, options->metrics);
     exchange_take(options->exchange, &ws->owner, &taken);
     ws->stream = taken.stream;

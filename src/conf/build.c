@@ -177,6 +177,8 @@ misfit(const struct conf_key *key, enum conf_use use)
         return "not with a target files:";
     if (key->uses == CONF_USE_TOPICS)
         return "only with a target topics:";
+    if (key->uses == CONF_USE_MQTT)
+        return "only with a target mqtt:// or mqtts://";
     if (use == CONF_USE_MQTT)
         return "not with a target mqtt:// or mqtts://: its packets are their own messages";
     return use == CONF_USE_TOPICS ? "not with a target topics:" : "not with this target";

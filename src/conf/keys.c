@@ -25,6 +25,7 @@
 #define BYTES   .uses = CONF_USE_STREAM
 #define STREAMS .uses = CONF_USE_STREAM | CONF_USE_MQTT
 #define TOPICS  .uses = CONF_USE_TOPICS
+#define MQTT    .uses = CONF_USE_MQTT
 #define CLIENTS .uses = CONF_USE_STREAM | CONF_USE_MQTT | CONF_USE_TOPICS
 
 static const struct conf_key keys[] = {
@@ -157,6 +158,31 @@ static const struct conf_key keys[] = {
     {ROUTE(tls_ca), .name = "tls_ca", .type = CONF_PATH, .standard = "", .values = "file",
      .reloadable = true, ROUTE_LINE(tls_ca_line),
      .meaning = "for such targets, PEM file: who may issue it; empty: the system's"},
+
+    {ROUTE(mqtt_packet_max), .name = "mqtt_packet_max", .type = CONF_SIZE, .standard = "0",
+     .min = 0, .max = 256 * KIB * KIB, .reloadable = true, MQTT,
+     .meaning = "the longest packet that a client may send; 0: no bound"},
+    {ROUTE(mqtt_publish), .name = "mqtt_publish", .type = CONF_FILTERS, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "what clients may publish to, their wills too; empty: everything; none: nothing"},
+    {ROUTE(mqtt_subscribe), .name = "mqtt_subscribe", .type = CONF_FILTERS, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "what clients may subscribe to; empty: everything; none: nothing"},
+    {ROUTE(mqtt_client_id_prefix), .name = "mqtt_client_id_prefix", .type = CONF_TEXT,
+     .standard = "", .reloadable = true, MQTT,
+     .meaning = "put in front of each client identifier; empty: nothing"},
+    {ROUTE(mqtt_username), .name = "mqtt_username", .type = CONF_TEXT, .standard = "",
+     .reloadable = true, MQTT,
+     .meaning = "who clients are at the broker, whatever they say; empty: who they say"},
+    {ROUTE(mqtt_password_file), .name = "mqtt_password_file", .type = CONF_PATH, .standard = "",
+     .values = "file", .reloadable = true, MQTT, ROUTE_LINE(mqtt_password_file_line),
+     .meaning = "a file that holds the password of mqtt_username and nothing else"},
+    {ROUTE(mqtt_connect_timeout), .name = "mqtt_connect_timeout", .type = CONF_DURATION,
+     .standard = "10s", .min = 0.1, .max = HOUR, .reloadable = true, MQTT,
+     .meaning = "for a client's CONNECT to be there, where one of these rules reads it"},
+    {ROUTE(mqtt_versions), .name = "mqtt_versions", .type = CONF_SET, .standard = "3.1.1, 5",
+     .values = "3.1.1 5", .reloadable = true, MQTT,
+     .meaning = "the versions of MQTT that clients may speak"},
 
     {ROUTE(subscribe), .name = "subscribe", .type = CONF_FILTERS, .standard = "",
      .reloadable = true, TOPICS, .meaning = "what clients may subscribe to; empty: nothing"},

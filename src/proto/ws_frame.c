@@ -47,6 +47,13 @@ why_refused(const struct ws_decoder *decoder, uint8_t first, uint8_t second)
     return opcode == WS_CONTINUATION ? "continuation of nothing" : "new message inside another";
 }
 
+/* Of a client that is let do what it must not (section 5.1). */
+static inline bool
+is_bare_pong(const struct ws_decoder *decoder, uint8_t first, uint8_t second)
+{
+    return decoder->bare_pong && (first & 0x0f) == WS_PONG && !(second & MASKED);
+}
+
 static inline bool
 first_bytes_allowed(const struct ws_decoder *decoder, uint8_t first, uint8_t second)
 {
@@ -59,7 +66,7 @@ first_bytes_allowed(const struct ws_decoder *decoder, uint8_t first, uint8_t sec
 
     if (first & 0x70 || !(allowed >> (first & 0x0f) & 1))
         return false;
-    if ((second >> 7) != (decoder->role == WS_FROM_CLIENT))
+    if ((second >> 7) != (decoder->role == WS_FROM_CLIENT) && !is_bare_pong(decoder, first, second))
         return false;
     return !(first & CONTROL_BIT) || (first & FIN && (second & LENGTH) <= WS_CONTROL_MAX);
 }
@@ -154,6 +161,8 @@ read_header(struct ws_decoder *decoder, const uint8_t *at, size_t avail, struct 
     decoder->phase = 0;
     if (at[1] & MASKED)
         memcpy(decoder->key, at + size - sizeof decoder->key, sizeof decoder->key);
+    else
+        memset(decoder->key, 0, sizeof decoder->key);
     return size;
 }
 

@@ -16,6 +16,7 @@
 #include "net/tls.h"
 #include "proto/proxy_header.h"
 #include "target/echo.h"
+#include "target/mqtt.h"
 #include "target/tcp.h"
 
 struct target_opening {
@@ -72,6 +73,20 @@ fail(struct target_opening *opening, enum dial_result result, const char *why)
     finish(opening, result, NULL, why);
 }
 
+/* Takes the endpoint; returns NULL without memory. */
+static struct endpoint *
+with_rules(const struct target_opening *opening, struct endpoint *endpoint)
+{
+    struct endpoint *around;
+
+    if (!mqtt_has_rules(opening->route))
+        return endpoint;
+    around = mqtt_open(opening->loop, endpoint, opening->route);
+    if (around == NULL)
+        endpoint->ops->close(endpoint);
+    return around;
+}
+
 static void
 connected(struct target_opening *opening)
 {
@@ -83,7 +98,11 @@ connected(struct target_opening *opening)
     }
     stream_want_read(opening->stream, false);
     opening->stream = NULL;
-    finish(opening, DIAL_OK, endpoint, "");
+    endpoint = with_rules(opening, endpoint);
+    if (endpoint == NULL)
+        fail(opening, DIAL_FAILED, "out of memory");
+    else
+        finish(opening, DIAL_OK, endpoint, "");
 }
 
 static void

@@ -22,6 +22,18 @@ matches_any(const struct span *filters, unsigned n, const struct topic_message *
     return false;
 }
 
+static bool
+came_already(const struct backlog *backlog, const struct topic_message *message)
+{
+    for (unsigned i = 0; i < backlog->n_older; i++) {
+        const struct backlog_older *older = &backlog->older[i];
+
+        if (message->number > older->from && matches_any(&older->filter, 1, message))
+            return true;
+    }
+    return false;
+}
+
 bool
 backlog_matches(const struct backlog *backlog, const struct topic_message *message)
 {
@@ -70,7 +82,8 @@ collect_retained(struct backlog *backlog, struct hub *hub)
     for (; collecting.filter < backlog->n_filters && !collecting.failed; collecting.filter++) {
         const struct span *filter = &backlog->filters[collecting.filter];
 
-        topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
+        backlog->walked +=
+            topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
     }
     return collecting.failed ? -1 : 0;
 }
@@ -120,12 +133,13 @@ begin_anew(struct backlog *backlog, struct hub *hub, bool retained)
 
 int
 backlog_history(struct backlog *backlog, struct hub *hub, bool retained, struct topic_message **out,
-                unsigned max)
+                unsigned max, unsigned *work)
 {
     const struct history *history = hub_history(hub);
+    unsigned each = backlog->n_filters + backlog->n_older;
     unsigned n = 0;
 
-    if (backlog->after >= backlog->until)
+    if (backlog->after >= backlog->until || *work == 0)
         return 0;
     if (!history_reaches(history, backlog->after))
         return begin_anew(backlog, hub, retained);
@@ -134,11 +148,13 @@ backlog_history(struct backlog *backlog, struct hub *hub, bool retained, struct 
 
         if (message->number > backlog->until)
             break;
-        if (backlog_matches(backlog, message) &&
-            !matches_any(backlog->filters + backlog->n_filters, backlog->n_older, message))
+        *work -= *work < each ? *work : each;
+        if (backlog_matches(backlog, message) && !came_already(backlog, message))
             out[n++] = message;
         else if (n == 0)
             backlog->after = message->number;
+        if (*work == 0)
+            break;
     }
     return (int)n;
 }
@@ -152,40 +168,45 @@ backlog_history_sent(struct backlog *backlog, uint64_t number)
 /* ---- lifetime ---- */
 
 static size_t
-bytes_of(const struct span *filters, unsigned n)
+bytes_of(const struct backlog_options *options)
 {
     size_t bytes = 0;
 
-    for (unsigned i = 0; i < n; i++)
-        bytes += filters[i].len;
+    for (unsigned i = 0; i < options->n_filters; i++)
+        bytes += options->filters[i].len;
+    for (unsigned i = 0; i < options->n_older; i++)
+        bytes += options->older[i].filter.len;
     return bytes;
 }
 
+/* Returns what is behind the copy. */
 static char *
-copy(struct span *to, char *at, const struct span *filters, unsigned n)
+copy(struct span *to, char *at, const struct span *filter)
 {
-    for (unsigned i = 0; i < n; i++) {
-        memcpy(at, filters[i].at, filters[i].len);
-        to[i] = (struct span){at, filters[i].len};
-        at += filters[i].len;
-    }
-    return at;
+    memcpy(at, filter->at, filter->len);
+    *to = (struct span){at, filter->len};
+    return at + filter->len;
 }
 
 static struct backlog *
 allocate(const struct backlog_options *options)
 {
-    unsigned n = options->n_filters + options->n_older;
-    struct backlog *backlog = malloc(sizeof *backlog + n * sizeof backlog->filters[0] +
-                                     bytes_of(options->filters, options->n_filters) +
-                                     bytes_of(options->older, options->n_older));
+    struct backlog *backlog =
+        malloc(sizeof *backlog + options->n_filters * sizeof backlog->filters[0] +
+               options->n_older * sizeof backlog->older[0] + bytes_of(options));
     char *at;
 
     if (backlog == NULL)
         return NULL;
     *backlog = (struct backlog){.n_filters = options->n_filters, .n_older = options->n_older};
-    at = copy(backlog->filters, (char *)&backlog->filters[n], options->filters, options->n_filters);
-    (void)copy(backlog->filters + options->n_filters, at, options->older, options->n_older);
+    backlog->older = (struct backlog_older *)(void *)&backlog->filters[options->n_filters];
+    at = (char *)&backlog->older[options->n_older];
+    for (unsigned i = 0; i < options->n_filters; i++)
+        at = copy(&backlog->filters[i], at, &options->filters[i]);
+    for (unsigned i = 0; i < options->n_older; i++) {
+        at = copy(&backlog->older[i].filter, at, &options->older[i].filter);
+        backlog->older[i].from = options->older[i].from;
+    }
     return backlog;
 }
 

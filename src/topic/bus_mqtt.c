@@ -29,6 +29,7 @@
 #include "topic/bus_mqtt_link.h"
 #include "topic/bus_mqtt_options.h"
 #include "topic/bus_mqtt_out.h"
+#include "topic/bus_mqtt_process.h"
 #include "topic/cover.h"
 #include "topic/message.h"
 #include "topic/sequence.h"
@@ -66,11 +67,11 @@ struct bus_mqtt {
     unsigned failures; /* in a row */
     double since;      /* when the connection came */
     struct bus_mqtt_welcome welcome;
-    bool was_up; /* ever */
-    bool told_down;
-    bool broken; /* something may be missing: to be told when the bus is up */
-    bool clean;  /* the next connect is to have a new session */
-    bool renew;  /* and a new handle before it */
+    bool told_something; /* ever: a later session that is a new one leaves a gap behind it */
+    bool told_down;      /* since the last time that something could come */
+    bool broken;         /* something may be missing: to be told when the bus is up */
+    bool clean;          /* the next connect is to have a new session */
+    bool renew;          /* and a new handle before it */
 };
 
 static struct bus_mqtt *
@@ -136,15 +137,17 @@ on_connected(struct bus_mqtt_link_owner *owner, const struct bus_mqtt_welcome *w
         return;
     log_info(bus->log, bus->who, "connected to %s as %s, %s session", bus->options->url,
              bus->options->client_id, welcome->session_present ? "the old" : "a new");
+    bus_mqtt_process_hurry(bus->options->port);
     bus->phase = SUBSCRIBING;
     bus->since = loop_now(bus->loop);
     bus->clean = false;
+    bus->told_down = false;
     bus->welcome = *welcome;
     timer_set(&bus->timer, bus->since + bus->options->connect_timeout + grace);
     if (!welcome->session_present)
         bus_mqtt_out_restart(bus->out);
     /* At QoS 0 no session keeps anything. */
-    bus->broken |= bus->was_up && (!welcome->session_present || bus->options->qos == 0);
+    bus->broken |= bus->told_something && (!welcome->session_present || bus->options->qos == 0);
     bus_mqtt_filters_connected(bus->filters, welcome);
 }
 
@@ -156,8 +159,7 @@ on_settled(struct bus_mqtt_filters_owner *owner)
     if (bus->phase != SUBSCRIBING)
         return;
     bus->phase = UP;
-    bus->was_up = true;
-    bus->told_down = false;
+    bus->told_something = true;
     timer_set(&bus->timer, 0);
     put(bus, SEQUENCE_UP);
     if (bus->broken)
@@ -225,10 +227,12 @@ on_arrived(struct bus_mqtt_link_owner *owner, const struct bus_mqtt_arrival *arr
     struct bus_mqtt *bus = container_of(owner, struct bus_mqtt, link_owner);
     enum bus_mqtt_take take = bus_mqtt_filters_take(bus->filters, arrival);
 
-    if (take != BUS_MQTT_LEAVE)
-        sequence_put(bus->bus.sequence,
-                     take == BUS_MQTT_TAKE_RETAINED ? SEQUENCE_RETAINED : SEQUENCE_MESSAGE,
-                     arrival->message, NULL);
+    if (take == BUS_MQTT_LEAVE)
+        return;
+    bus->told_something = true;
+    sequence_put(bus->bus.sequence,
+                 take == BUS_MQTT_TAKE_RETAINED ? SEQUENCE_RETAINED : SEQUENCE_MESSAGE,
+                 arrival->message, NULL);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "topic/bus_mqtt_inbox.h"
 #include "topic/bus_mqtt_news.h"
 #include "topic/bus_mqtt_options.h"
+#include "topic/bus_mqtt_process.h"
 #include "topic/bus_mqtt_reply.h"
 #include "topic/message.h"
 
@@ -147,6 +148,7 @@ bus_mqtt_link_free(struct bus_mqtt_link *link)
     if (link == NULL)
         return;
     drop_handle(link);
+    bus_mqtt_process_await_threads();
     free(link);
 }
 

@@ -102,6 +102,7 @@ bus_mqtt_options_new(const struct conf_bus *conf)
 
     if (options == NULL)
         return NULL;
+    options->port = conf->port;
     options->will_qos = conf->will_qos;
     options->will_retain = conf->will_retain;
     options->tls = conf->kind == CONF_BUS_MQTTS;

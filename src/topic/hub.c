@@ -8,8 +8,11 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "event/loop.h"
+#include "event/timer.h"
 #include "topic/levels.h"
 #include "topic/message.h"
+
+#define SWEEP_DELAY 2.0 /* seconds for a broker to tell again what it keeps */
 
 struct hub {
     struct sequence_owner owner;
@@ -21,10 +24,13 @@ struct hub {
     struct history history;
     struct list members;
     struct list touched;
+    struct list next; /* those to be flushed in the next turn */
     size_t n_members;
     uint64_t head;
     uint64_t down_at; /* the number at which the broker went away last */
     bool is_down;
+    struct timer sweep;
+    uint64_t stale_before; /* values of earlier numbers are to be forgotten by then */
     size_t retained_max, retained_bytes_max;
     size_t retained_bytes;
     double publish_timeout;
@@ -32,6 +38,8 @@ struct hub {
     bool told_full;
     struct loop_deferred flush_later;
     bool flushes_later;
+    struct loop_message next_turn;
+    bool goes_on; /* next_turn is under way */
 };
 
 /* ---- members ---- */
@@ -113,6 +121,35 @@ hub_touch(struct hub_member *member)
     loop_defer(hub->loop, &hub->flush_later, on_flush_later);
 }
 
+static void
+on_next_turn(struct loop_message *message)
+{
+    struct hub *hub = container_of(message, struct hub, next_turn);
+
+    hub->goes_on = false;
+    while (!list_empty(&hub->next)) {
+        struct list *first = hub->next.next;
+
+        list_remove(first);
+        list_add(&hub->touched, first);
+    }
+    flush_touched(hub);
+}
+
+void
+hub_touch_next(struct hub_member *member)
+{
+    struct hub *hub = member->hub;
+
+    list_remove(&member->touched);
+    list_add(&hub->next, &member->touched);
+    if (hub->goes_on)
+        return;
+    hub->goes_on = true;
+    hub->next_turn.deliver = on_next_turn;
+    loop_post(hub->loop, &hub->next_turn);
+}
+
 /* ---- what happens on the bus ---- */
 
 struct matching {
@@ -127,7 +164,7 @@ on_match(struct topic_subscription *subscription, void *arg)
     struct hub_filter *filter = container_of(subscription, struct hub_filter, subscription);
     struct hub_member *member = filter->member;
 
-    if (member->seen >= matching->message->number)
+    if (member->seen >= matching->message->number || filter->after >= matching->message->number)
         return;
     member->seen = matching->message->number;
     member->ops->message(member, matching->message);
@@ -281,7 +318,7 @@ on_value(void *value, void *arg)
 static void
 forget_stale(struct hub *hub)
 {
-    struct staleness staleness = {.before = hub->down_at};
+    struct staleness staleness = {.before = hub->stale_before};
 
     staleness.room = topic_tree_counts(hub->tree).retained;
     staleness.stale = calloc(staleness.room + 1, sizeof(struct topic_message *));
@@ -297,6 +334,12 @@ forget_stale(struct hub *hub)
 }
 
 static void
+on_sweep(struct timer *timer)
+{
+    forget_stale(container_of(timer, struct hub, sweep));
+}
+
+static void
 take_item(struct hub *hub, const struct sequence_item *item)
 {
     hub->head = item->number;
@@ -309,13 +352,16 @@ take_item(struct hub *hub, const struct sequence_item *item)
         break;
     case SEQUENCE_BREAK:
         history_break(&hub->history, item->number);
-        forget_stale(hub);
+        hub->stale_before = hub->down_at;
+        timer_set(&hub->sweep, loop_now(hub->loop) + SWEEP_DELAY);
         note(hub, HUB_RESET);
         break;
     case SEQUENCE_DOWN:
+        /* A connection that ended before it was up has been told of, too: values may have come by it. */
         hub->down_at = item->number;
+        if (!hub->is_down)
+            note(hub, HUB_DOWN);
         hub->is_down = true;
-        note(hub, HUB_DOWN);
         break;
     case SEQUENCE_UP:
         hub->is_down = false;
@@ -422,15 +468,18 @@ hub_new(const struct hub_options *options)
     hub->owner.items = on_items;
     list_init(&hub->members);
     list_init(&hub->touched);
+    list_init(&hub->next);
     history_init(&hub->history, conf->history_messages, conf->history_bytes);
     hub->publish_timeout = conf->publish_timeout;
     hub->retained_max = conf->retained_max;
     hub->retained_bytes_max = conf->retained_bytes;
+    hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
-    hub->head = sequence_head(hub->sequence);
-    hub->history.evicted = hub->head;
+    timer_init(&hub->sweep, hub->loop, on_sweep);
     hub->tree = topic_tree_new();
-    hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner);
+    /* After a reload others may publish already. */
+    hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner, &hub->head);
+    hub->history.evicted = hub->head;
     if (hub->tree != NULL && hub->reader != NULL)
         return hub;
     log_error(loop_log(options->loop), "topics", "out of memory");
@@ -447,6 +496,7 @@ hub_free(struct hub *hub)
         return;
     assert(hub->n_members == 0);
     sequence_leave(hub->reader);
+    timer_deinit(&hub->sweep);
     while (hub->tree != NULL && (message = topic_tree_retained_take(hub->tree)) != NULL)
         topic_message_unref(message);
     topic_tree_free(hub->tree);

@@ -35,9 +35,8 @@ struct poll {
     struct poll_owner *owner;
     struct backlog *backlog; /* what is to be told */
     unsigned n_filters;      /* those that are subscribed to */
+    uint64_t first;          /* that came for it and is to be looked at; 0: none came */
     bool was_told[2];        /* of the bus: that it went, that it came */
-    bool matched;            /* there is a message to be told */
-    bool broken;             /* there may be more of them than history has */
     struct timer timer;
     struct loop_deferred free_later;
     struct hub_filter filters[];
@@ -69,6 +68,7 @@ struct answer {
     struct gather body;
     size_t bytes; /* of messages */
     unsigned n;
+    bool partial; /* there may be more in history */
     bool failed;
 };
 
@@ -125,16 +125,18 @@ add_retained(struct answer *answer, struct poll *poll)
     }
 }
 
-/* Returns the number up to which all was told. */
+/* Returns the number up to which all was told. Where history is too long for one turn, the client asks for the
+ * rest. */
 static uint64_t
 add_history(struct answer *answer, struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     struct topic_message *messages[SLICE];
+    unsigned work = BACKLOG_WORK;
     int n;
 
-    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE)) >
-           0) {
+    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE,
+                                &work)) > 0) {
         for (int i = 0; i < n; i++) {
             if (is_full(answer, poll))
                 return backlog->after;
@@ -142,7 +144,8 @@ add_history(struct answer *answer, struct poll *poll)
             backlog_history_sent(backlog, messages[i]->number);
         }
     }
-    return backlog->since;
+    answer->partial = work == 0 && backlog->after < backlog->until;
+    return answer->partial ? backlog->after : backlog->since;
 }
 
 static void
@@ -218,28 +221,19 @@ look(struct poll *poll, bool must)
     add_retained(&answer, poll);
     if (answer.n == 0)
         add_states(&answer, poll);
-    if (answer.n > 0 || answer.failed || must)
+    if (answer.n > 0 || answer.partial || answer.failed || must)
         send_answer(poll, &answer, number);
 }
 
 /* ---- waiting ---- */
-
-/* What came up to there is not for the client: should history lose it, nobody misses it. */
-static void
-pass_over(struct poll *poll, uint64_t number)
-{
-    if (poll->backlog->after < number)
-        poll->backlog->after = number;
-}
 
 static void
 op_message(struct hub_member *member, struct topic_message *message)
 {
     struct poll *poll = container_of(member, struct poll, member);
 
-    if (!poll->matched && !poll->broken)
-        pass_over(poll, message->number - 1);
-    poll->matched = true;
+    if (poll->first == 0)
+        poll->first = message->number;
 }
 
 static void
@@ -248,20 +242,22 @@ op_note(struct hub_member *member, enum hub_note note)
     struct poll *poll = container_of(member, struct poll, member);
 
     if (note == HUB_RESET)
-        poll->broken = true;
+        poll->first = 1; /* whatever it has missed begins there */
     else
         poll->was_told[note == HUB_UP] = true;
 }
 
-/* From what was told to what there is now. */
+/* From what was told to what there is now. What passed it by meanwhile may have left history. */
 static void
 widen(struct poll *poll)
 {
     struct backlog *backlog = poll->backlog;
     uint64_t head = hub_head(poll->member.hub);
+    uint64_t passed = poll->first == 0 ? head : poll->first - 1;
 
-    if (!poll->matched && !poll->broken)
-        pass_over(poll, head);
+    if (backlog->after < passed)
+        backlog->after = passed;
+    poll->first = 0;
     backlog->until = head;
     if (backlog->since < head)
         backlog->since = head;

@@ -100,7 +100,8 @@ on_message(struct loop_message *message)
 }
 
 struct sequence_reader *
-sequence_join(struct sequence *sequence, struct loop *loop, struct sequence_owner *owner)
+sequence_join(struct sequence *sequence, struct loop *loop, struct sequence_owner *owner,
+              uint64_t *head)
 {
     struct sequence_reader *reader = calloc(1, sizeof *reader);
 
@@ -112,6 +113,7 @@ sequence_join(struct sequence *sequence, struct loop *loop, struct sequence_owne
     reader->message.deliver = on_message;
     pthread_mutex_lock(&sequence->mutex);
     list_add(&sequence->readers, &reader->link);
+    *head = sequence->head;
     pthread_mutex_unlock(&sequence->mutex);
     return reader;
 }

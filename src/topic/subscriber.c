@@ -194,25 +194,33 @@ on_timer(struct timer *timer)
 
 /* ---- subscribing ---- */
 
-static bool
-has_filter(const struct subscriber *subscriber, const struct span *text)
+static struct subscriber_filter *
+find_filter(const struct subscriber *subscriber, const struct span *text)
 {
-    const struct subscriber_filter *filter = subscriber->filters;
+    struct subscriber_filter *filter = subscriber->filters;
 
     while (filter != NULL &&
            !topic_subscription_is(&filter->filter.subscription, text->at, text->len))
         filter = filter->next;
-    return filter != NULL;
+    return filter;
 }
 
-/* Returns -1 without memory. */
+/* What the backlog brings of it is told; what comes after that is for it. Returns -1 without memory. */
 static int
-add_filter(struct subscriber *subscriber, const struct span *text)
+add_filter(struct subscriber *subscriber, const struct span *text, const struct backlog *backlog)
 {
-    struct subscriber_filter *filter = calloc(1, sizeof *filter);
+    struct subscriber_filter *filter = find_filter(subscriber, text);
 
+    if (filter != NULL) {
+        filter->from = filter->from < backlog->after ? filter->from : backlog->after;
+        return 0;
+    }
+    filter = calloc(1, sizeof *filter);
     if (filter == NULL)
         return -1;
+    filter->from = backlog->after;
+    filter->filter.after =
+        backlog->since; /* perhaps seen on another worker: it will come here yet */
     if (hub_subscribe(&subscriber->member, &filter->filter, text->at, text->len) != 0) {
         free(filter);
         return -1;
@@ -224,12 +232,12 @@ add_filter(struct subscriber *subscriber, const struct span *text)
     return 0;
 }
 
-/* The filters that it has, as texts in *bytes, which the caller frees. Returns NULL without memory. */
-static struct span *
-filter_texts(const struct subscriber *subscriber)
+/* The filters that it has, for the caller to free. Returns NULL without memory. */
+static struct backlog_older *
+older_filters(const struct subscriber *subscriber)
 {
     size_t bytes = 0;
-    struct span *texts;
+    struct backlog_older *texts;
     unsigned i = 0;
     char *at;
 
@@ -244,7 +252,7 @@ filter_texts(const struct subscriber *subscriber)
          filter = filter->next) {
         size_t len = topic_subscription_filter(&filter->filter.subscription, at, bytes);
 
-        texts[i++] = (struct span){at, len};
+        texts[i++] = (struct backlog_older){.filter = {at, len}, .from = filter->from};
         at += len;
         bytes -= len;
     }
@@ -263,7 +271,8 @@ make_backlog(struct subscriber *subscriber, const struct span *filters, unsigned
         .since = since,
         .retained = subscriber->route->retain,
     };
-    struct span *older = since == NULL || options.n_older == 0 ? NULL : filter_texts(subscriber);
+    struct backlog_older *older =
+        since == NULL || options.n_older == 0 ? NULL : older_filters(subscriber);
     struct backlog *backlog;
 
     if (older == NULL)
@@ -289,6 +298,7 @@ const char *
 subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, unsigned n,
                      const char *since)
 {
+    bool first = subscriber->n_filters == 0;
     struct backlog *backlog;
     unsigned levels = 0;
 
@@ -303,14 +313,15 @@ subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, 
     backlog = make_backlog(subscriber, filters, n, since);
     if (backlog == NULL)
         return "out of memory";
+    subscriber->walked += backlog->walked;
     for (unsigned i = 0; i < n; i++) {
-        if (!has_filter(subscriber, &filters[i]) && add_filter(subscriber, &filters[i]) != 0) {
+        if (add_filter(subscriber, &filters[i], backlog) != 0) {
             backlog_free(backlog);
             return "out of memory";
         }
     }
-    /* What it has seen on another worker, which this one will get yet. */
-    if (subscriber->member.seen < backlog->since)
+    /* Its cursor does not go back to where this worker is. But other filters wait for what is between. */
+    if (first && subscriber->member.seen < backlog->since)
         subscriber->member.seen = backlog->since;
     add_backlog(subscriber, backlog);
     return NULL;
@@ -363,6 +374,8 @@ void
 subscriber_begin(struct subscriber *subscriber)
 {
     metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
+    if (hub_is_down(subscriber->member.hub))
+        op_note(&subscriber->member, HUB_DOWN);
     op_flush(&subscriber->member);
     if (!subscriber_is_over(subscriber))
         subscriber_tell_due(subscriber);

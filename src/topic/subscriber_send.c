@@ -137,14 +137,32 @@ send_mark(struct subscriber *subscriber, const struct queue_item *item)
 
 /* ---- what is sent next ---- */
 
+/* What waited when a subscription began goes before it: it is older than what `subscribed` tells, and a cursor
+ * must not pass what is not sent. */
+static bool
+queue_is_older(const struct subscriber *subscriber)
+{
+    const struct queue *queue = &subscriber->queue;
+
+    for (uint32_t i = 0; i < queue->n; i++) {
+        const struct queue_item *item = queue_at(queue, i);
+
+        if (item->kind == QUEUE_MESSAGE)
+            return item->message->number <= subscriber->backlogs->until;
+    }
+    return false;
+}
+
+/* Up to what is older than the number. */
 static void
-push_queue(struct subscriber *subscriber)
+push_queue(struct subscriber *subscriber, uint64_t until)
 {
     struct queue *queue = &subscriber->queue;
     struct topic_message *messages[PIECES_MAX];
     unsigned n = 0;
 
-    while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE) {
+    while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE &&
+           queue_at(queue, n)->message->number <= until) {
         messages[n] = queue_at(queue, n)->message;
         n++;
     }
@@ -183,7 +201,7 @@ send_subscribed(struct subscriber *subscriber, const struct backlog *backlog)
 }
 
 static void
-push_backlog(struct subscriber *subscriber)
+push_backlog(struct subscriber *subscriber, unsigned *work)
 {
     struct backlog *backlog = subscriber->backlogs;
     struct topic_message *messages[PIECES_MAX];
@@ -201,7 +219,7 @@ push_backlog(struct subscriber *subscriber)
         return;
     }
     n = backlog_history(backlog, subscriber->member.hub, subscriber->route->retain, messages,
-                        PIECES_MAX);
+                        PIECES_MAX, work);
     if (n > 0) {
         n = (int)send_messages(subscriber, messages, (unsigned)n,
                                (enum topic_form)subscriber->form);
@@ -209,7 +227,7 @@ push_backlog(struct subscriber *subscriber)
             backlog_history_sent(backlog, messages[n - 1]->number);
         return;
     }
-    if (n == 0) {
+    if (n == 0 && *work > 0) {
         send_subscribed(subscriber, backlog);
         subscriber_drop_backlog(subscriber);
     }
@@ -230,13 +248,19 @@ subscriber_is_even(const struct subscriber *subscriber)
 void
 subscriber_push(struct subscriber *subscriber)
 {
-    while (subscriber->fault == 0 && !subscriber->talked && has_something(subscriber) &&
+    unsigned work = BACKLOG_WORK;
+
+    while (work > 0 && subscriber->fault == 0 && !subscriber->talked && has_something(subscriber) &&
            stream_pending(subscriber->stream) == 0 && !stream_is_broken(subscriber->stream)) {
-        if (subscriber->backlogs != NULL)
-            push_backlog(subscriber);
+        if (subscriber->backlogs == NULL)
+            push_queue(subscriber, UINT64_MAX);
+        else if (queue_is_older(subscriber))
+            push_queue(subscriber, subscriber->backlogs->until);
         else
-            push_queue(subscriber);
+            push_backlog(subscriber, &work);
     }
+    if (work == 0)
+        hub_touch_next(&subscriber->member);
     if (subscriber->fault == 0 && subscriber->leave_code != 0 && !subscriber->talked &&
         !has_something(subscriber)) {
         subscriber->talked = true;

@@ -23,10 +23,16 @@ enum {
     ANSWERS_MAX = 2 * SUBSCRIBER_PENDING_MAX, /* that wait for a client: then it is not read */
 };
 
+#define NEXT_TURN 0.001 /* seconds until what is held is looked at */
+#define BEGINNING 0.05  /* the same while as many subscriptions begin as may */
+
 struct ws_subscriber {
     struct subscriber subscriber;
     struct ws_decoder decoder;
     struct gather kept; /* of a message that is not complete */
+    struct gather
+        held; /* bytes whose turn it is at held_until: its subscriptions cost enough in this one */
+    double held_until;
     struct talk talk;
     struct liveness liveness;
     struct ws_pong *pong;
@@ -47,6 +53,7 @@ op_free(struct subscriber *subscriber)
     talk_deinit(&ws->talk);
     ws_decoder_deinit(&ws->decoder);
     gather_clear(&ws->kept);
+    gather_clear(&ws->held);
     free(ws->pong);
     free(ws);
 }
@@ -118,7 +125,8 @@ op_goodbye(struct subscriber *subscriber, uint16_t code, const char *reason)
 static bool
 wants_read(const struct ws_subscriber *ws)
 {
-    return talk_has_room(&ws->talk) && stream_pending(ws->subscriber.stream) < ANSWERS_MAX;
+    return gather_len(&ws->held) == 0 && talk_has_room(&ws->talk) &&
+           stream_pending(ws->subscriber.stream) < ANSWERS_MAX;
 }
 
 static struct liveness_view
@@ -146,11 +154,14 @@ cursor_due(const struct subscriber *subscriber)
                : subscriber->told + heartbeat;
 }
 
+static void look_at_held(struct ws_subscriber *ws);
+
 static double
 op_look(struct subscriber *subscriber)
 {
     struct ws_subscriber *ws = from(subscriber);
     struct liveness_view now = view(ws);
+    double due;
     double cursor = cursor_due(subscriber);
 
     switch (liveness_look(&ws->liveness, &now)) {
@@ -175,7 +186,12 @@ op_look(struct subscriber *subscriber)
     }
     if (cursor != 0 && now.now + 0.001 >= cursor)
         subscriber_send_cursor(subscriber);
-    return timer_sooner(liveness_due(&ws->liveness, &now), cursor_due(subscriber));
+    look_at_held(ws);
+    if (subscriber_is_over(subscriber))
+        return 0;
+    now = view(ws);
+    due = timer_sooner(liveness_due(&ws->liveness, &now), cursor_due(subscriber));
+    return gather_len(&ws->held) == 0 ? due : timer_sooner(due, ws->held_until);
 }
 
 static void
@@ -194,7 +210,7 @@ op_progress(struct subscriber *subscriber)
 static void
 on_room(struct subscriber *subscriber)
 {
-    if (!subscriber_is_over(subscriber) && wants_read(from(subscriber)))
+    if (wants_read(from(subscriber)))
         stream_want_read(subscriber->stream, true);
 }
 
@@ -271,6 +287,25 @@ payload(struct ws_subscriber *ws, const struct ws_chunk *chunk)
     gather_clear(&ws->kept);
 }
 
+/* Whoever else is served by this loop waits meanwhile; and what a subscription begins with is kept. */
+static bool
+has_enough(const struct subscriber *subscriber)
+{
+    return subscriber->walked >= BACKLOG_WORK || subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX;
+}
+
+static void
+hold(struct ws_subscriber *ws, const uint8_t *data, size_t len)
+{
+    if (len == 0)
+        return;
+    if (gather_add(&ws->held, data, len) != 0) {
+        fail(ws, 1011, "out of memory");
+        return;
+    }
+    ws->held_until = loop_now(ws->subscriber.loop) + NEXT_TURN;
+}
+
 static void
 decode(struct ws_subscriber *ws, uint8_t *data, size_t len)
 {
@@ -278,7 +313,8 @@ decode(struct ws_subscriber *ws, uint8_t *data, size_t len)
     bool pinged = liveness_heard(&ws->liveness, loop_now(subscriber->loop));
     struct ws_chunk chunk;
 
-    while (len > 0 && !subscriber_is_over(subscriber)) {
+    subscriber->walked = 0;
+    while (len > 0 && !subscriber_is_over(subscriber) && !has_enough(subscriber)) {
         size_t used = ws_decode(&ws->decoder, data, len, &chunk);
 
         data += used;
@@ -290,14 +326,35 @@ decode(struct ws_subscriber *ws, uint8_t *data, size_t len)
         else if (!subscriber_is_over(subscriber) && chunk.stop == WS_STOP_CONTROL)
             control(ws, &chunk);
     }
+    if (!subscriber_is_over(subscriber))
+        hold(ws, data, len);
     if (subscriber_is_over(subscriber))
         return;
     if (ws->decoder.in_message)
         ws->liveness.message = loop_now(subscriber->loop);
     if (!wants_read(ws))
         stream_want_read(subscriber->stream, false);
-    if (pinged || ws->decoder.in_message || stream_pending(subscriber->stream) > 0)
+    if (len > 0 || pinged || ws->decoder.in_message || stream_pending(subscriber->stream) > 0)
         subscriber_tell_due(subscriber);
+}
+
+static void
+look_at_held(struct ws_subscriber *ws)
+{
+    struct subscriber *subscriber = &ws->subscriber;
+    struct gather held = ws->held;
+
+    if (gather_len(&held) == 0 || loop_now(subscriber->loop) < ws->held_until)
+        return;
+    if (subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX) {
+        ws->held_until = loop_now(subscriber->loop) + BEGINNING;
+        return;
+    }
+    ws->held = (struct gather){0};
+    decode(ws, gather_data(&held), gather_len(&held));
+    gather_clear(&held);
+    if (!subscriber_is_over(subscriber) && wants_read(ws))
+        stream_want_read(subscriber->stream, true);
 }
 
 static void
@@ -336,7 +393,10 @@ decode_early(struct ws_subscriber *ws, const struct exchange_taken *taken)
 
         memcpy(scratch, taken->early + done, n);
         done += n;
-        decode(ws, scratch, n);
+        if (gather_len(&ws->held) == 0)
+            decode(ws, scratch, n);
+        else
+            hold(ws, scratch, n);
     }
     if (taken->ended && !subscriber_is_over(subscriber))
         end(ws, ENDER_CLIENT, 0, "connection closed without a close frame");

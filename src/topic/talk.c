@@ -80,23 +80,36 @@ tell_ack(struct subscriber *subscriber, const char *ref, const char *id)
 /* ---- publishing ---- */
 
 static void
+tell_outcome(struct subscriber *subscriber, const struct publishing *publishing)
+{
+    const struct publication *publication = &publishing->publication;
+    const char *why = publication_failure(publication);
+    bool waited = stream_pending(subscriber->stream) > 0;
+    char id[CURSOR_MAX + 1];
+
+    if (why != NULL)
+        tell_error(subscriber, publishing->ref, why);
+    else
+        tell_ack(subscriber, publishing->ref,
+                 publication_id(publication, hub_bus(subscriber->member.hub), id));
+    publishing->talk->room(subscriber);
+    if (!waited && stream_pending(subscriber->stream) > 0)
+        subscriber_tell_due(subscriber);
+}
+
+/* The subscriber may have ended in the same turn. */
+static void
 on_published(struct publication *publication)
 {
     struct publishing *publishing = container_of(publication, struct publishing, publication);
     struct subscriber *subscriber = publishing->subscriber;
-    const char *why = publication_failure(publication);
-    char id[CURSOR_MAX + 1];
 
     list_remove(&publishing->link);
     if (subscriber != NULL) {
         publishing->talk->n_publishing--;
         publication_count(publication, subscriber->metrics);
-        if (why != NULL)
-            tell_error(subscriber, publishing->ref, why);
-        else
-            tell_ack(subscriber, publishing->ref,
-                     publication_id(publication, hub_bus(subscriber->member.hub), id));
-        publishing->talk->room(subscriber);
+        if (!subscriber_is_over(subscriber))
+            tell_outcome(subscriber, publishing);
     }
     free(publishing);
 }
@@ -178,7 +191,8 @@ take_json(struct subscriber *subscriber, struct talk *talk, const char *text, si
     if (why != NULL)
         tell_error(subscriber, request.ref, why);
     topic_request_clear(&request);
-    hub_touch(&subscriber->member);
+    if (!subscriber_is_over(subscriber))
+        hub_touch(&subscriber->member);
 }
 
 static uint16_t

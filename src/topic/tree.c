@@ -293,22 +293,24 @@ onward(const struct retained_walk *walk, const struct topic_node *node, unsigned
     return NULL;
 }
 
-void
+size_t
 topic_tree_retained_each(struct topic_tree *tree, const char *filter, size_t len,
                          topic_retained_cb fn, void *arg)
 {
     struct retained_walk walk = {.tree = tree};
     const struct topic_node *node = tree->retained;
     unsigned depth = 0;
+    size_t n = 0;
 
     topic_levels_cut(&walk.filter, filter, len);
     walk.open = topic_level_is(&walk.filter.level[walk.filter.n - 1], '#');
     walk.n_fixed = walk.filter.n - walk.open;
     tree->walks++;
-    for (; node != NULL; node = onward(&walk, node, &depth))
+    for (; node != NULL; node = onward(&walk, node, &depth), n++)
         if (depth >= walk.n_fixed && node->value != NULL && !fn(node->value, arg))
             break;
     tree->walks--;
+    return n;
 }
 
 void *

@@ -22,9 +22,11 @@ import counts
 import figures
 import memory
 import servers
+import topics
 import wirebytes
 from scenarios import SCENARIOS
 from servers import Culvert, Missing, Target, Websockify
+from topic_scenarios import GROUPS, TOPIC_SCENARIOS
 
 PAIRS = 9
 PAIRS_GOAL = 15  # with a peer that there is a goal for
@@ -33,7 +35,7 @@ SCENARIO_SECONDS = 60  # on a slow machine there are fewer pairs, but PAIRS_QUIC
 
 
 # Beside them: what is measured in another way.
-OTHERS = ("wire", "idle", "idle-sessions", "many", "slow-reader", "instructions", "syscalls")
+OTHERS = ("wire", "idle", "idle-sessions", "idle-topics", "many", "slow-reader", "instructions", "syscalls")
 
 
 class Bench:
@@ -42,6 +44,7 @@ class Bench:
         self.folder = folder
         self.quick = arguments.quick
         self.alone = arguments.alone
+        self.peer = arguments.peer
         self.culvert = os.path.abspath(arguments.culvert)
         self.server_cores = {cpus[0]}
         self.load_cores = {cpus[1]} if len(cpus) > 1 else self.server_cores
@@ -142,7 +145,8 @@ def run_scenario(bench, scenario):
     """Rows of the table: culvert with each peer. A round makes a pair with each, right beside each
     other with the one that there is a goal for; every other round goes backwards."""
     kinds, rows = [], []
-    peers = [kind for kind in scenario.peers if kind.name in scenario.goals] if bench.alone else scenario.peers
+    peers = [kind for kind in scenario.peers
+             if (not bench.alone or kind.name in scenario.goals) and bench.peer in (None, kind.name)]
     for kind in sorted(peers, key=lambda kind: kind.name not in scenario.goals):
         try:
             bench.server(kind)
@@ -228,6 +232,8 @@ def run_all(bench, only):
         report("Idle sessions (anonymous PSS of the process, the target's connection with them)",
                figures.table(["", "", "held", "bytes each", "CPU us/s", "goal", ""], memory.run_sessions(bench)))
     bench.stop()
+    topics.run(bench, only, report)
+    bench.stop()
     if not only or only == "many":
         report("Many idle connections", memory.run_many(bench))
     bench.stop()
@@ -241,7 +247,8 @@ def heading(bench):
     print(f"culvert bench: {figures.machine()}")
     print(f"  {figures.first_line(bench.culvert, '--version')}; TCP with {figures.congestion_control()}")
     for name, package in (("haproxy", "haproxy"), ("nginx", "nginx"), ("websockify", "websockify"),
-                          ("nchan", "libnginx-mod-nchan"), ("node", "nodejs")):
+                          ("nchan", "libnginx-mod-nchan"), ("node", "nodejs"), ("mosquitto", "mosquitto"),
+                          ("pushpin", "pushpin")):
         print(f"  {name} {figures.package_version(package) or 'missing'}")
     pairs = PAIRS_QUICK if bench.quick else f"{PAIRS}, or {PAIRS_GOAL} where there is a goal,"
     print(f"  server on CPU {sorted(bench.server_cores)}, load and target on CPU {sorted(bench.load_cores)}; "
@@ -251,11 +258,12 @@ def heading(bench):
 
 
 def main():
-    names = [scenario.name for scenario in SCENARIOS] + list(OTHERS)
+    names = [scenario.name for scenario in (*SCENARIOS, *TOPIC_SCENARIOS)] + [*GROUPS, *OTHERS]
     parser = argparse.ArgumentParser(description="What culvert costs, beside other servers.")
     parser.add_argument("--quick", action="store_true", help=f"{PAIRS_QUICK} pairs of short phases")
     parser.add_argument("--alone", action="store_true", help="only beside what there is a goal for")
     parser.add_argument("--only", metavar="NAME", choices=names, help=" ".join(names))
+    parser.add_argument("--peer", metavar="NAME", help="beside this server alone, as the tables name it")
     parser.add_argument("--culvert", default=os.environ.get("CULVERT", "build/release/culvert"))
     arguments = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

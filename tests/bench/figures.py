@@ -59,12 +59,14 @@ def tree(pid):
 
 def pss_bytes(pid):
     """Proportional resident memory of a process and its descendants, without files: the share of those
-    changes with every process that maps them, too, and not with connections."""
+    changes with every process that maps them, too, and not with connections. Shared memory counts: nchan
+    keeps its channels there."""
     total = 0
     for each in tree(pid):
         try:
             with open(f"/proc/{each}/smaps_rollup") as file:
-                total += int(re.search(r"^Pss_Anon:\s+(\d+)", file.read(), re.M).group(1)) * 1024
+                total += sum(int(kilobytes) for kilobytes in re.findall(
+                    r"^Pss_(?:Anon|Shmem):\s+(\d+)", file.read(), re.M)) * 1024
         except OSError:
             pass
     return total

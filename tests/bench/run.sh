@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run.sh [--quick] [--alone] [--only NAME] -- builds what the bench needs, and runs it.
+# run.sh [--quick] [--alone] [--only NAME] [--peer NAME] -- builds what the bench needs, and runs it.
 #
 # CULVERT is the binary that is measured (default build/release/culvert, which is built).
 set -euo pipefail

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import time
 
+import figures
+
 TOOLS = "build/bench"
 ROLES = ("echo", "source", "sink", "upgrade", "lines")
 
@@ -41,14 +43,23 @@ def pinned(cores):
 
 def kill(process, sig=signal.SIGTERM, seconds=10):
     """Ends a process that leads a session of its own, with its children. The signal is repeated: some
-    miss the first one on their way into epoll_wait()."""
+    miss the first one on their way into epoll_wait(). Children that lead sessions of their own (Pushpin's)
+    are left to it unless it is killed."""
     end = time.monotonic() + seconds
     while process.poll() is None:
-        os.killpg(process.pid, sig if time.monotonic() < end else signal.SIGKILL)
+        if time.monotonic() >= end:
+            sig = signal.SIGKILL
+        children = figures.tree(process.pid)[1:] if sig == signal.SIGKILL else []
+        os.killpg(process.pid, sig)
         try:
             process.wait(2)
         except subprocess.TimeoutExpired:
             pass
+        for child in children:
+            try:
+                os.kill(child, sig)
+            except ProcessLookupError:
+                pass
 
 
 class Missing(Exception):
@@ -81,7 +92,7 @@ class Server:
 
     def __init__(self, bench):
         self.bench = bench
-        self.folder = os.path.join(bench.folder, f"{self.name}-{len(bench.started)}-{free_port()}")
+        self.folder = os.path.join(bench.folder, f"{re.sub('[^a-z]+', '-', self.name)}{len(bench.started)}-{free_port()}")
         os.mkdir(self.folder)
         self.ports = {}
         self.tls_ports = {}

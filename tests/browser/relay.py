@@ -30,6 +30,10 @@ class _End(asyncio.Protocol):
         self.held = 0  # reasons not to read
         self.waiting = None
 
+    @property
+    def rate(self):
+        return self.relay.rate if self.down else self.relay.up_rate
+
     def connection_made(self, transport):
         self.transport = transport
         self.relay.ends.add(self)
@@ -39,7 +43,7 @@ class _End(asyncio.Protocol):
             self.die()
             if not self.relay.silent and not self.down and self.relay.tells:
                 self.reset()
-        elif self.down and self.relay.rate:
+        elif self.rate:
             self.hold(1)
             self._slowly(memoryview(data))
         else:
@@ -48,9 +52,9 @@ class _End(asyncio.Protocol):
     def _slowly(self, data):
         if self.dead or self.transport.is_closing():
             return
-        most = max(1, int(self.relay.rate * SLICE)) if self.relay.rate else len(data)
+        most = max(1, int(self.rate * SLICE)) if self.rate else len(data)
         self.other.transport.write(data[:most])
-        self.waiting = self.relay.loop.call_later(SLICE if self.relay.rate else 0, self._after, data[most:])
+        self.waiting = self.relay.loop.call_later(SLICE if self.rate else 0, self._after, data[most:])
 
     def _after(self, rest):
         self.waiting = None
@@ -106,13 +110,14 @@ class _End(asyncio.Protocol):
 
 class Relay:
     """
-    In front of a culvert. rate: bytes per second down, of each connection. tells: who sends on a
-    connection from before a silence is answered with a reset, as most networks do it.
+    In front of a culvert. rate, up_rate: bytes per second down and up, of each connection. tells: who
+    sends on a connection from before a silence is answered with a reset, as most networks do it.
     """
 
-    def __init__(self, culvert, rate=None, tells=True):
+    def __init__(self, culvert, rate=None, tells=True, up_rate=None):
         self.address = culvert.address
         self.rate = rate
+        self.up_rate = up_rate
         self.tells = tells
         self.silent = False
         self.ends = set()

@@ -8,7 +8,7 @@ import { CulvertSocket } from "../../contrib/js/culvert-socket.js";
 
 const [url, transport, bytes] = process.argv.slice(2);
 const data = randomBytes(Number(bytes));
-const seen = { opened: false, protocol: null, transports: [], interrupted: 0, resumed: 0, bytes: 0, same: false, text: "", error: null };
+const seen = { opened: false, protocol: null, transports: [], interrupted: 0, late: 0, resumed: 0, bytes: 0, same: false, text: "", error: null };
 const socket = new CulvertSocket(url, ["nothing", "chat"], { transports: [transport], WebSocket });
 const digest = createHash("sha256");
 socket.binaryType = "arraybuffer";
@@ -45,7 +45,11 @@ socket.onmessage = ({ data: piece }) => {
     finish();
 };
 socket.ontransport = ({ detail }) => seen.transports.push(detail.transport);
-socket.oninterrupted = () => { seen.interrupted++; };
+socket.oninterrupted = () => {
+  seen.interrupted++;
+  if (seen.bytes === data.length)
+    seen.late++; // all had arrived
+};
 socket.onresumed = () => { seen.resumed++; };
 socket.onerror = ({ message }) => { seen.error = message; };
 socket.onclose = ({ code, reason, wasClean }) => console.log(JSON.stringify({ ...seen, code, reason, clean: wasClean }));

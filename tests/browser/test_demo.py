@@ -6,6 +6,7 @@ import signal
 import subprocess
 
 import pytest
+from chromium import Chromium
 from harness.child import spawn
 from harness.culvert import BINARY, ROOT
 from harness.peers import free_port
@@ -121,3 +122,51 @@ def test_the_demo_page_loses_its_carrier_and_nothing_else(chromium, demo, transp
     chromium.wait_for("!document.getElementById('ending').hidden", "the ending")
     assert chromium.text(selector="#end-code") == "1000"
     assert chromium.text(selector="#end-clean") == "wasClean: true"
+
+
+@pytest.fixture
+def two_pages(tmp_path, demo):
+    with Chromium(tmp_path / "one") as one, Chromium(tmp_path / "two") as two:
+        for page in (one, two):
+            assert page.goto(url=demo.url) == 200
+            page.wait_for("!document.getElementById('live').hidden", "what pages share")
+        yield one, two
+
+
+def say(page, name, words):
+    page.fill(selector="#chat-name", text=name)
+    page.fill(selector="#chat-text", text=words)
+    page.press(key="Enter")
+
+
+def wait_said(page, name, words):
+    said = f"{name} {words}"
+    page.wait_for(f"document.getElementById('chat-lines').innerText.includes({said!r})", f"{said!r} in the chat")
+
+
+def test_demo_pages_share_a_chat(two_pages):
+    ada, bob = two_pages
+    say(ada, "ada", "Is anybody there?")
+    say(bob, "bob", "On the other page.")
+    for page in two_pages:
+        wait_said(page, "ada", "Is anybody there?")
+        wait_said(page, "bob", "On the other page.")
+    ada.clickOn(selector="#live-cut")
+    say(bob, "bob", "after the cut")
+    wait_said(ada, "bob", "after the cut")
+    for page in two_pages:
+        assert page.evaluate(code="document.querySelectorAll('#chat-lines li').length") == 3
+    assert "lost once" in ada.text(selector="#live-state")
+
+
+def test_demo_pages_share_a_sensor(two_pages):
+    points = "document.getElementById('chart-line').getAttribute('points').split(' ').length"
+    values = []
+    for page in two_pages:
+        page.wait_for(f"{points} >= 6", "a chart that moves")
+        values.append((float(page.text(selector="#chart-least")), float(page.text(selector="#chart-most"))))
+    assert all(0 < least <= most < 40 for least, most in values)
+    # The one that measures goes; the other goes on.
+    two_pages[0].goto(url="about:blank")
+    seen = two_pages[1].evaluate(code=points)
+    two_pages[1].wait_for(f"{points} >= {seen + 4}", "the chart to go on")

@@ -241,6 +241,11 @@ def test_topics_who_publishes_and_everybody_who_listens(run):
     assert '{"messages":[{"topic":"sensors/kitchen","data":"21.5","retained":true}],"since":' in output
 
 
+def test_mqtt_devices_and_dashboards(run):
+    output = run("MQTT devices and dashboards").wait_done()
+    assert re.search(r"^sensors/hall 21\.5$", output, re.M)
+
+
 def test_a_line_protocol_irc(run):
     shell = run("A line protocol: IRC")
     shell.wait_port(8080)

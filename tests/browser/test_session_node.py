@@ -62,7 +62,10 @@ def test_an_echo_of_every_byte_over_a_line_that_is_cut(culvert, peer, transport)
         client = Client(relay.url("/x"), transport, 2_000_000)
         with relay.cutting(0.9):
             seen = client.seen()
-    assert seen["same"] and seen["interrupted"] >= 2 and seen["resumed"] == seen["interrupted"], seen
+    assert seen["same"] and seen["interrupted"] >= 2, seen
+    # An interruption that comes after the last byte meets a socket that is closing, and need not be mended.
+    missing = seen["interrupted"] - seen["resumed"]
+    assert missing == 0 or (missing == 1 and seen["late"] > 0), seen
     assert (seen["code"], seen["clean"], seen["error"]) == (4002, True, None), seen
     event = c.wait_event(SESSION)
     assert event["code"] == "4002" and event["in"] == event["out"] == "2000000"

@@ -194,7 +194,7 @@ def test_s6_who_only_holds_a_place_keeps_no_probe_out(culvert):
 
 def test_too_many_scrapers_are_turned_away(culvert):
     """All are being answered, and take nothing."""
-    routes = "".join(f"[route /{'long' * 50}{i}]\ntarget = echo:\n" for i in range(500))
+    routes = "".join(f"[route /{'long' * 50}{i}]\ntarget = echo:\n" for i in range(300))
     c = culvert(SERVER + ROUTE + routes)
     admin = Admin(c)
     kept = [admin.open(receive_buffer=4096) for _ in range(32)]

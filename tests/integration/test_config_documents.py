@@ -26,6 +26,8 @@ KEYS = {
     "write_timeout message_timeout message_max buffer connections_max connections_per_ip "
     "transports resume_window reconnect_spread poll_wait "
     "send_proxy tls_verify tls_ca "
+    "mqtt_packet_max mqtt_publish mqtt_subscribe mqtt_client_id_prefix mqtt_username "
+    "mqtt_password_file mqtt_connect_timeout mqtt_versions "
     "subscribe publish payload retain queue_messages queue_bytes overflow",
     "bus": "url history_messages history_bytes retained_max retained_bytes client_id username password_file "
     "mqtt_version qos keep_alive connect_timeout publish_timeout publish_max clean_start "
@@ -149,8 +151,9 @@ def test_examples_of_the_manual_page_are_valid(tmp_path, certs):
     put_certificates(certs, tmp_path / "tls", "default", "chat", "internal-ca")
     blocks = re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", read(PAGE), re.M | re.S)
     maps = [block for block in blocks if block.startswith("# desks\n")]
-    assert len(blocks) == 10 and len(maps) == 1
+    assert len(blocks) == 11 and len(maps) == 1
     (tmp_path / "desks").write_text(maps[0])
+    (tmp_path / "broker-password").write_text("open sesame\n")
     for number, block in enumerate(block for block in blocks if block not in maps):
         path = tmp_path / f"{number}.ini"
         path.write_text(block.replace("/usr/share/novnc", "tls").replace("/etc/culvert/desks", "desks"))

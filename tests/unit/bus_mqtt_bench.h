@@ -169,6 +169,7 @@ bench_node(struct bench *bench, enum conf_mqtt_version version, unsigned qos)
 {
     static char empty[] = "", host[] = "127.0.0.1", url[] = "mqtt://127.0.0.1";
     struct node *node = &bench->nodes[bench->n_nodes++];
+    uint64_t head;
 
     assert_true(bench->n_nodes <= BENCH_NODES && bench->worker == NULL);
     node->bench = bench;
@@ -194,7 +195,7 @@ bench_node(struct bench *bench, enum conf_mqtt_version version, unsigned qos)
     };
     node->sequence = sequence_new();
     assert_non_null(node->sequence);
-    node->reader = sequence_join(node->sequence, bench->loop, &node->owner);
+    node->reader = sequence_join(node->sequence, bench->loop, &node->owner, &head);
     assert_non_null(node->reader);
     return node;
 }

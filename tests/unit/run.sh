@@ -1,23 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# run.sh DIR [NAME...] -- runs the unit test programs of a build and counts their tests.
+# run.sh DIR [NAME...] -- runs the unit test programs of a build, as many at a time as there are CPUs, and counts
+# their tests.
 #
-# Programs that fail are printed in full. A program that dies, hangs or passes without having run all that it planned counts as
-# one failure more. With names (test_mask) only those programs run.
+# Programs that fail are printed in full. A program that dies, hangs, is missing or passes without having run all
+# that it planned counts as one failure more. With names (test_mask) only those programs run.
 
 set -u
 dir=${1:?usage: run.sh DIR [NAME...]}
 shift
 time_limit=${UNIT_TIME_LIMIT:-300}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 passed=0
 failed=0
 
-run() {
-    CMOCKA_MESSAGE_OUTPUT=TAP timeout "$time_limit" "$1" >"$log" 2>&1
-    status=$?
+if [ $# -eq 0 ]; then
+    for program in "$dir"/test_*; do
+        [ -x "$program" ] && set -- "$@" "${program##*/}"
+    done
+fi
+
+# shellcheck disable=SC2016
+printf '%s\n' "$@" | CMOCKA_MESSAGE_OUTPUT=TAP xargs -P "$(nproc)" -I '{}' sh -c '
+    timeout "$1" "$2/$4" >"$3/$4.log" 2>&1
+    echo $? >"$3/$4.status"' sh "$time_limit" "$dir" "$logs" '{}'
+
+count() {
+    log=$logs/$1.log
+    status=$(cat "$logs/$1.status")
     good=$(grep -c '^ok ' "$log")
     skipped=$(grep -c '^not ok .*# SKIP' "$log")
     bad=$(($(grep -c '^not ok ' "$log") - skipped))
@@ -29,14 +41,12 @@ run() {
     passed=$((passed + good))
     failed=$((failed + bad))
     [ "$bad" -eq 0 ] && return
-    printf '== %s: %d passed, %d failed, exit status %d\n' "$1" "$good" "$bad" "$status"
+    printf '== %s: %d passed, %d failed, exit status %d\n' "$dir/$1" "$good" "$bad" "$status"
     cat "$log"
 }
 
-for program in "$dir"/test_*; do
-    name=${program##*/}
-    [ -x "$program" ] || continue
-    case " ${*:-$name} " in *" $name "*) run "$program" ;; esac
+for name in "$@"; do
+    count "$name"
 done
 
 printf 'unit: %d passed, %d failed\n' "$passed" "$failed"

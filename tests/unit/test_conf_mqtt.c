@@ -5,6 +5,9 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "conf_text.h"
@@ -92,6 +95,67 @@ no_messages_of_its_own(void **state)
                     "nobody is let in\n");
 }
 
+static void
+rules(void **state)
+{
+    char path[] = "/tmp/culvert-test-XXXXXX";
+    int fd = mkstemp(path);
+    char text[512];
+    struct conf *conf;
+    const struct conf_route *r;
+
+    (void)state;
+    assert_true(fd >= 0 && write(fd, "secret\n", 7) == 7);
+    close(fd);
+    snprintf(text, sizeof text,
+             HEAD "[defaults]\nmqtt_username = web\n[route /a]\ntarget = mqtt://b\n"
+                  "mqtt_publish = none\nmqtt_subscribe = $$SYS/#, to/${client_id}/+\n"
+                  "mqtt_packet_max = 64k\nmqtt_versions = 5\nmqtt_client_id_prefix = web-\n"
+                  "mqtt_password_file = %s\nmqtt_connect_timeout = 3s\n"
+                  "[route /b]\ntarget = mqtt://b\nmqtt_username =\nmqtt_publish = u/${user}\n"
+                  "[route /c]\ntarget = echo:\n",
+             path);
+    conf = parse(text);
+    r = conf->routes;
+    assert_string_equal(r[0].mqtt_publish[0], CONF_MQTT_NONE);
+    assert_string_equal(r[0].mqtt_subscribe[1], "to/${client_id}/+");
+    assert_int_equal(r[0].mqtt_packet_max, 65536);
+    assert_int_equal(r[0].mqtt_versions, 1u << CONF_MQTT_5);
+    assert_string_equal(r[0].mqtt_client_id_prefix, "web-");
+    assert_string_equal(r[0].mqtt_username, "web");
+    assert_string_equal(r[0].mqtt_password, "secret");
+    assert_true(r[0].mqtt_connect_timeout == 3);
+    assert_string_equal(r[1].mqtt_username, "");
+    assert_null(r[1].mqtt_password);
+    assert_null(r[1].mqtt_subscribe[0]);
+    assert_int_equal(r[1].mqtt_versions, CONF_MQTT_VERSIONS);
+    assert_string_equal(r[2].mqtt_username, "");
+    conf_unref(conf);
+    unlink(path);
+}
+
+static void
+rules_that_do_not_fit(void **state)
+{
+    (void)state;
+    assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nmqtt_username = web\n"
+                         "mqtt_publish = a, u/${user}\nmqtt_client_id_prefix = a/\n"
+                         "mqtt_subscribe = ${client_id}\n",
+                    "6: [route /] mqtt_publish: not ${user} with mqtt_username: all clients are "
+                    "the same one then\n"
+                    "8: [route /] mqtt_subscribe: not ${client_id} with one of + # / in "
+                    "mqtt_client_id_prefix: it has no place in a topic's level\n");
+    assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nmqtt_password_file = /dev/null\n",
+                    "5: [route /] mqtt_password_file: needs mqtt_username\n");
+    assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nmqtt_username = a\n"
+                         "mqtt_password_file = /dev/null\nmqtt_versions = 3.1\n",
+                    "6: [route /] mqtt_password_file: /dev/null: expected 1 to 4096 bytes\n"
+                    "7: [route /] mqtt_versions: expected some of 3.1.1 and 5, separated by "
+                    "commas, got \"3.1\"\n");
+    assert_mistakes(HEAD "[route /]\ntarget = tcp://b:1\nmqtt_username = a\n",
+                    "5: [route /] mqtt_username: only with a target mqtt:// or mqtts://\n");
+}
+
 int
 main(void)
 {
@@ -99,6 +163,8 @@ main(void)
         cmocka_unit_test(targets),
         cmocka_unit_test(subprotocols),
         cmocka_unit_test(no_messages_of_its_own),
+        cmocka_unit_test(rules),
+        cmocka_unit_test(rules_that_do_not_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -296,6 +296,30 @@ a_hub_fans_out(void **state)
     stop(&fixture);
 }
 
+/* A cursor that is ahead of this worker holds for what came with it, and for nothing else. */
+static void
+a_filter_begins_later(void **state)
+{
+    const struct conf_bus conf = {.history_messages = 100, .history_bytes = 1 << 20};
+    struct fixture fixture;
+    struct listener listener;
+
+    (void)state;
+    start(&fixture, &conf);
+    join(&fixture, &listener);
+    follow(&listener, 0, "a");
+    follow(&listener, 1, "+");
+    listener.filters[1].after = 3;
+    for (unsigned i = 0; i < 3; i++) {
+        publish(&fixture, SEQUENCE_MESSAGE, "a", "x", true);
+        publish(&fixture, SEQUENCE_MESSAGE, "b", "x", true);
+    }
+    run_for(&fixture.test, 0.01);
+    assert_string_equal(listener.seen, "1:a 3:a 4:b 5:a 6:b ");
+    leave(&listener);
+    stop(&fixture);
+}
+
 static void
 assert_retained(struct hub *hub, const char *filter, const char *expected)
 {
@@ -350,7 +374,7 @@ retained_values(void **state)
     publish(&fixture, SEQUENCE_RETAINED, "c", "!4", true);
     publish(&fixture, SEQUENCE_UP, NULL, NULL, true);
     publish(&fixture, SEQUENCE_BREAK, NULL, NULL, true);
-    run_for(&fixture.test, 0.01);
+    run_for(&fixture.test, 2.1);
     assert_retained(fixture.hub, "#", "c=!4 ");
     leave(&listener);
     stop(&fixture);
@@ -395,6 +419,7 @@ main(void)
         cmocka_unit_test(forms),
         cmocka_unit_test(cursors),
         cmocka_unit_test(a_hub_fans_out),
+        cmocka_unit_test(a_filter_begins_later),
         cmocka_unit_test(retained_values),
         cmocka_unit_test(an_inbox_is_bounded),
     };

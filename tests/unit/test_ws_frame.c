@@ -249,6 +249,46 @@ test_binary_is_not_checked(void **state)
     expect(&messages, &in, "b:\xff\xfe[end 2]t:text[end 1]");
 }
 
+/* Paho's libraries of MQTT answer a PING so; whoever lets them do it, lets them do nothing else. */
+static void
+test_a_pong_without_a_mask_where_it_is_allowed(void **state)
+{
+    static const uint8_t pong[] = {0x8a, 0x02, 'h', 'i'}, ping[] = {0x89, 0x00},
+                         text[] = {0x81, 0x01, 'x'};
+    static const struct {
+        const uint8_t *frame;
+        size_t len;
+        bool allowed, taken;
+    } cases[] = {
+        {pong, sizeof pong, true, true},
+        {pong, sizeof pong, false, false},
+        {ping, sizeof ping, true, false},
+        {text, sizeof text, true, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t cut = 1; cut <= cases[i].len; cut++) {
+            struct ws_decoder decoder;
+            struct ws_chunk chunk;
+            uint8_t room[16];
+            size_t used;
+
+            ws_decoder_init(&decoder, WS_FROM_CLIENT, 0, true);
+            decoder.bare_pong = cases[i].allowed;
+            memset(decoder.key, 0x55, sizeof decoder.key);
+            memcpy(room, cases[i].frame, cases[i].len);
+            used = ws_decode(&decoder, room, cut, &chunk);
+            if (chunk.stop == WS_STOP_INPUT && cut < cases[i].len)
+                (void)ws_decode(&decoder, room + used, cases[i].len - used, &chunk);
+            assert_int_equal(chunk.stop, cases[i].taken ? WS_STOP_CONTROL : WS_STOP_ERROR);
+            if (cases[i].taken)
+                assert_memory_equal(chunk.control, "hi", 2);
+            ws_decoder_deinit(&decoder);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -264,6 +304,7 @@ main(void)
         cmocka_unit_test(test_control_payload_of_125_bytes),
         cmocka_unit_test(test_text_is_checked),
         cmocka_unit_test(test_binary_is_not_checked),
+        cmocka_unit_test(test_a_pong_without_a_mask_where_it_is_allowed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

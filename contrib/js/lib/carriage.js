@@ -12,18 +12,19 @@
 // The server keeps to the attach with the highest n. So a carrier may be told `detached` because of
 // our own later attach; only the latest one means that somebody else has the session.
 
+import { Climb } from "./climb.js";
 import { encode, Type } from "./frames.js";
 import { EventStreamCarrier } from "./carriers/sse.js";
 import { LongPollCarrier } from "./carriers/longpoll.js";
 import { WebSocketCarrier } from "./carriers/websocket.js";
 import { End, Failure } from "./http.js";
+import { Ladder } from "./ladder.js";
 import { DETACHED } from "./session.js";
 import { Uplink } from "./uplink.js";
 
 const CARRIERS = { websocket: WebSocketCarrier, sse: EventStreamCarrier, longpoll: LongPollCarrier };
 const PATIENCE = 4000; // ms until a WebSocket's OPEN
 const ACK_HOLD = 1000; // ms that ACKs wait for a WebSocket that is to take over
-const LONGEST_CLIMB = 300000; // ms between two tries of WebSocket
 
 export class Carriage {
   #env;
@@ -36,15 +37,13 @@ export class Carriage {
   #trial = null; // what it may be on next
   #trialAck = 0;
   #untried = []; // transports of this round
-  #unusable = new Set();
-  #last; // transport that worked last
   #n = 0;
   #since = 0; // when the carrier was lost
   #interrupted = false; // the application was told
   #proven = true; // the server answered by HTTP, and nothing failed since
   #timer = null; // until the next round
   #giveUp = null;
-  #climb = { timer: null, failures: 0 };
+  #climb;
   #over = false;
 
   // env: what carriers and schedule need (environment.js). ladder: transports in the order of
@@ -52,9 +51,10 @@ export class Carriage {
   constructor(env, session, ladder, app) {
     this.#env = env;
     this.#session = session;
-    this.#ladder = ladder;
+    this.#ladder = new Ladder(ladder);
     this.#app = app;
     this.#uplink = new Uplink(env, session, { reached: () => this.#trial?.prove?.(), broken: (failure) => this.#broken(failure) });
+    this.#climb = new Climb(env, { wanted: () => this.#mayClimb(), begin: () => this.#tryClimb() });
     session.carriage = this;
   }
 
@@ -71,8 +71,8 @@ export class Carriage {
       return;
     }
     const { transport } = this.#env.memory.get();
-    const ways = this.#ladder.filter((kind) => kind !== "websocket");
-    this.#last = ways.includes(transport) ? transport : ways[0];
+    const ways = this.#ladder.kinds.filter((kind) => kind !== "websocket");
+    this.#ladder.last = ways.includes(transport) ? transport : ways[0];
     this.#watchForgetting();
     this.#uplink.enable();
     this.#round(ways);
@@ -80,7 +80,7 @@ export class Carriage {
 
   // WebSocket works here, as has been seen elsewhere.
   hurryUp() {
-    this.#planClimb(0);
+    this.#climb.plan(0);
   }
 
   // ---- what the session asks for ----
@@ -108,8 +108,9 @@ export class Carriage {
   // answer: what the session still has to say is sent. tell: the server is told that it ends.
   stop({ answer = false, tell = false, clean = false, code, reason }) {
     this.#over = true;
-    for (const timer of [this.#timer, this.#giveUp, this.#climb.timer])
+    for (const timer of [this.#timer, this.#giveUp])
       this.#env.clock.clearTimeout(timer);
+    this.#climb.stop();
     this.#trial?.drop();
     const carrier = this.#carrier;
     if (carrier?.sends) {
@@ -197,7 +198,7 @@ export class Carriage {
 
   #take(carrier, open = null) {
     const { clock, memory } = this.#env;
-    const previous = this.#last;
+    const previous = this.#ladder.last;
     const first = this.#attachedAt === 0;
     const interrupted = this.#interrupted;
     const gone = clock.now() - this.#since;
@@ -205,8 +206,8 @@ export class Carriage {
     this.#interrupted = false;
     this.#carrier = carrier;
     this.#attachedAt = clock.now();
-    this.#last = carrier.kind;
-    if (this.#ladder.length > 1)
+    this.#ladder.last = carrier.kind;
+    if (this.#ladder.kinds.length > 1)
       memory.set({ transport: carrier.kind });
     if (carrier.sends)
       this.#uplink.disable();
@@ -219,7 +220,7 @@ export class Carriage {
       this.#app.transport(carrier.kind, first ? "" : previous);
     if (interrupted)
       this.#app.resumed(gone);
-    this.#planClimb();
+    this.#climb.plan();
     this.#session.releaseAcks();
   }
 
@@ -247,7 +248,7 @@ export class Carriage {
     else
       this.#env.schedule.failed();
     if (carrier.delivered && carrier.sends)
-      this.#climb.failures = 0;
+      this.#climb.succeeded();
     this.#lose(failure);
   }
 
@@ -257,7 +258,7 @@ export class Carriage {
     this.#carrier = null;
     this.#proven = false;
     this.#since = clock.now();
-    clock.clearTimeout(this.#climb.timer);
+    this.#climb.stop();
     if (sends)
       this.#session.carrierLost();
     else
@@ -297,23 +298,13 @@ export class Carriage {
     clock.clearTimeout(this.#timer);
     this.#timer = clock.setTimeout(() => {
       this.#timer = null;
-      this.#round(this.#ladder);
+      this.#round();
     }, ms);
   }
 
-  #round(ladder) {
-    this.#untried = this.#order(ladder);
+  #round(among) {
+    this.#untried = this.#ladder.order(among);
     this.#next();
-  }
-
-  // What worked last comes first, and a WebSocket that did not work comes last: it takes longest to
-  // fail, and moving up is for later.
-  #order(ladder) {
-    const usable = ladder.filter((kind) => !this.#unusable.has(kind));
-    if (usable.length === 0)
-      this.#unusable.clear();
-    const rank = (kind) => (kind === this.#last ? 0 : kind === "websocket" ? 2 : 1);
-    return [...(usable.length > 0 ? usable : ladder)].sort((a, b) => rank(a) - rank(b));
   }
 
   #next() {
@@ -344,8 +335,7 @@ export class Carriage {
   #trialFailed(trial, failure) {
     const { schedule } = this.#env;
     if (this.#carrier) {
-      this.#climb.failures++;
-      this.#planClimb();
+      this.#climb.failed();
       return;
     }
     if (this.#fatal(trial, failure))
@@ -355,7 +345,7 @@ export class Carriage {
     if (this.#over)
       return;
     if (failure.kind === End.UNUSABLE) {
-      this.#unusable.add(trial.kind);
+      this.#ladder.spoil(trial.kind);
     } else {
       this.#proven = false;
       this.#uplink.disable();
@@ -392,24 +382,17 @@ export class Carriage {
 
   // ---- moving up ----
 
-  #planClimb(after) {
-    const { clock, random, climbInterval } = this.#env;
-    clock.clearTimeout(this.#climb.timer);
-    if (this.#over || this.#carrier?.sends || !this.#ladder.includes("websocket"))
-      return;
-    const interval = Math.min(LONGEST_CLIMB, climbInterval * 2 ** this.#climb.failures);
-    this.#climb.timer = clock.setTimeout(() => this.#tryClimb(), after ?? interval * (0.5 + random() / 2));
+  #mayClimb() {
+    return !this.#over && !this.#carrier?.sends && this.#ladder.has("websocket");
   }
 
   #tryClimb() {
-    const free = this.#carrier && !this.#trial && this.#env.schedule.earliest() === 0;
-    if (!free) {
-      this.#planClimb();
-      return;
-    }
+    if (!this.#carrier || this.#trial || this.#env.schedule.earliest() > 0)
+      return false;
     // If the carrier is lost with the trial, the way back is at hand.
-    this.#untried = this.#order(this.#ladder.filter((kind) => kind !== "websocket"));
+    this.#untried = this.#ladder.order(this.#ladder.kinds.filter((kind) => kind !== "websocket"));
     this.#session.holdAcks(ACK_HOLD);
     this.#attach("websocket");
+    return true;
   }
 }

@@ -10,8 +10,10 @@ export class EventStreamParser {
   #event = "";
   #data = null;
   #id = "";
+  #hasId = false; // in this block
 
-  // onevent({event, data, id}) for every event that has data.
+  // onevent({event, data, id}) for every event that has data, and with empty data for an id alone:
+  // where a stream is, without an event for EventSource.
   constructor(onevent) {
     this.#onevent = onevent;
   }
@@ -45,14 +47,16 @@ export class EventStreamParser {
     else if (field === "event")
       this.#event = value;
     else if (field === "id" && !value.includes("\0"))
-      this.#id = value;
+      [this.#id, this.#hasId] = [value, true];
   }
 
   #dispatch() {
-    const { data, event, id } = { data: this.#data, event: this.#event || "message", id: this.#id };
+    const { event, id, told } = { event: this.#event || "message", id: this.#id, told: this.#data !== null || this.#hasId };
+    const data = this.#data ?? "";
     this.#data = null;
+    this.#hasId = false;
     this.#event = "";
-    if (data !== null)
+    if (told)
       this.#onevent({ event, data, id });
   }
 }

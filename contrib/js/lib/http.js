@@ -37,14 +37,24 @@ export function retryAfter(value, now = Date.now()) {
 }
 
 // The query behind the application's own. URLSearchParams would write the whole query anew, and
-// change what the application put there.
+// change what the application put there. A list is its key once for each value.
 export function withQuery(url, values) {
   const added = Object.entries(values)
+    .flatMap(([key, value]) => [value].flat().map((one) => [key, one]))
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
   if (added.length === 0)
     return url.href;
   return `${url.href}${url.search ? "&" : "?"}${added.join("&")}`;
+}
+
+// An error's body for people: JSON's `error`, or the first line.
+function sentence(text) {
+  try {
+    return String(JSON.parse(text).error ?? "");
+  } catch {
+    return text.split(/[\r\n]/)[0];
+  }
 }
 
 function kindOf(status) {
@@ -142,7 +152,7 @@ export class Http {
     const timer = this.#clock.setTimeout(cancel, ERROR_TEXT_TIME);
     try {
       body = new Uint8Array(await response.arrayBuffer());
-      message = new TextDecoder().decode(body.subarray(0, ERROR_TEXT_MAX)).split(/[\r\n]/)[0];
+      message = sentence(new TextDecoder().decode(body.subarray(0, ERROR_TEXT_MAX)));
     } catch {
       // The status says enough.
     } finally {

@@ -6,6 +6,7 @@ import { Carriage } from "./carriage.js";
 import { allowedBy, bind, environment } from "./environment.js";
 import { CloseEvent, CustomEvent, FailureEvent, MessageEvent } from "./events.js";
 import { Type, utf8 } from "./frames.js";
+import { defineHandlers } from "./handlers.js";
 import { Opening } from "./opening.js";
 import { Session } from "./session.js";
 import { watchPage } from "./wake.js";
@@ -243,28 +244,4 @@ Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED }).forEach(([name, value]) =>
   Object.defineProperty(CulvertSocket.prototype, name, constant);
 });
 
-const handlers = new WeakMap(); // socket: {type: {handle, listener}}
-
-for (const type of HANDLERS) {
-  Object.defineProperty(CulvertSocket.prototype, `on${type}`, {
-    enumerable: true,
-    configurable: true,
-    get() {
-      return handlers.get(this)?.[type]?.handle ?? null;
-    },
-    set(handle) {
-      setHandler(this, type, typeof handle === "function" ? handle : null);
-    },
-  });
-}
-
-function setHandler(socket, type, handle) {
-  const own = handlers.get(socket) ?? {};
-  handlers.set(socket, own);
-  if (own[type]) {
-    own[type].handle = handle;
-    return;
-  }
-  own[type] = { handle };
-  socket.addEventListener(type, (event) => own[type].handle?.call(socket, event));
-}
+defineHandlers(CulvertSocket.prototype, HANDLERS);

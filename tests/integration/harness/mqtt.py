@@ -7,11 +7,14 @@ import subprocess
 
 from .peers import free_port
 from .services import program, running
+from .wire import Wire
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = range(1, 8)
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = range(8, 16)
 
 V311, V5 = 4, 5
+
+NOT_AUTHORIZED, TOO_LARGE, MALFORMED, PROTOCOL_ERROR = 0x87, 0x95, 0x81, 0x82
 
 CONF = """
 per_listener_settings false
@@ -217,3 +220,61 @@ class OverSession:
 
     def recv_to_close(self):
         return self.session.recv_to_close()
+
+
+# ---- of routes with rules ----
+
+RULES = "mqtt_publish = chat/+, up/${client_id}/#\nmqtt_subscribe = chat/#, down/${user}\n"
+
+
+def start(culvert, port, rules=""):
+    """A route /mqtt to the broker at port."""
+    return culvert(f"[route /mqtt]\ntarget = mqtt://127.0.0.1:{port}\n{rules}")
+
+
+def open_client(culvert, version=V311, **options):
+    """Over WebSocket, connected."""
+    return Client(OverWebSocket(culvert), version).connect(**options)
+
+
+class Direct:
+    """At the broker itself, where no rule holds."""
+
+    def __init__(self, port):
+        self.wire = Wire.open(("127.0.0.1", port))
+
+    def send_bytes(self, data):
+        self.wire.send(data)
+
+    def recv_bytes(self, n):
+        return self.wire.read(n)
+
+
+def witness(port, *filters):
+    """Sees all that reaches the broker."""
+    seen = Client(Direct(port)).connect(client_id="witness")
+    seen.subscribe(*(filters or ("#",)))
+    return seen
+
+
+def nothing_came(seen):
+    seen.ping()
+
+
+def connack(version, reason):
+    return packet(CONNACK, bytes([0, reason, 0] if version == V5 else [0, reason]))
+
+
+def disconnect(version, reason):
+    return packet(DISCONNECT, bytes([reason, 0])) if version == V5 else b""
+
+
+def ends_with(one, words):
+    """Close code 1000 behind the words, or 1008 where MQTT has none."""
+    assert one.ends() == (words, 1000 if words else 1008)
+    one.carrier.ws.send_quietly(b"\x88\x80\0\0\0\0")
+
+
+def told(culvert, reason, count=1):
+    event = culvert.wait_event(count=count)
+    assert (event["ended_by"], event["reason"]) == ("culvert", reason)

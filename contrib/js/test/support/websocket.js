@@ -115,13 +115,14 @@ export class TestWebSocket {
   readyState = 0;
   protocol = "";
 
-  constructor(url, protocols) {
+  constructor(url, protocols = []) {
     TestWebSocket.created++;
     const request = http.request(url.replace(/^ws/, "http"), {
       agent: false,
       headers: {
         Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": randomBytes(16).toString("base64"), "Sec-WebSocket-Protocol": protocols.join(", "),
+        "Sec-WebSocket-Key": randomBytes(16).toString("base64"),
+        ...(protocols.length > 0 && { "Sec-WebSocket-Protocol": protocols.join(", ") }),
       },
     });
     this.request = request;
