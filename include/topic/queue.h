@@ -35,7 +35,7 @@ struct queue_item {
 
 struct queue_rule {
     size_t messages_max;
-    size_t bytes_max;
+    size_t bytes_max; /* but for one message that waits alone */
     enum conf_overflow overflow;
 };
 

@@ -115,10 +115,13 @@ compact(struct queue *queue)
 
 /* ---- drop-oldest ---- */
 
+/* Where no message waits one of any length does: else nobody would get one that is larger than queues are,
+ * however fast it is read. */
 static bool
 is_full(const struct queue *queue, const struct queue_rule *rule, size_t more)
 {
-    return queue->n_messages >= rule->messages_max || queue->bytes + more > rule->bytes_max;
+    return queue->n_messages > 0 && (queue->n_messages >= rule->messages_max ||
+                                     queue->bytes + more > rule->bytes_max);
 }
 
 static void
