@@ -19,8 +19,8 @@
 
 struct blob;
 
-/* How a message looks to a client (PROTOCOL.md section 4). The JSON of an envelope stands behind the
- * frame's header, whose length is the blob's tag. */
+/* How a message looks to a client (PROTOCOL.md section 4). The blob's tag is how many of the bytes carry it: in
+ * a frame those of the header, behind which the JSON of an envelope stands. */
 enum topic_form {
     TOPIC_FORM_FRAME,          /* a WebSocket frame with the envelope */
     TOPIC_FORM_FRAME_RETAINED, /* the same of a retained value: without id */

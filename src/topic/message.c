@@ -135,54 +135,57 @@ add_base64(struct form *form, const uint8_t *data, size_t len)
     add_text(form, "\n");
 }
 
-static void
+/* Returns the length of the data, as the client gets it. */
+static size_t
 add_raw_event(struct form *form, const struct topic_message *message)
 {
     const uint8_t *payload = topic_message_payload(message);
+    size_t len = message->payload_len;
 
-    if (message->text && memchr(payload, '\r', message->payload_len) == NULL)
-        add_lines(form, payload, message->payload_len);
-    else
-        add_base64(form, payload, message->payload_len);
+    if (message->text && memchr(payload, '\r', len) == NULL) {
+        add_lines(form, payload, len);
+    } else {
+        add_base64(form, payload, len);
+        len = base64_encoded_len(len);
+    }
     add_text(form, "\n");
+    return len;
 }
 
-/* Returns the length of what stands before the envelope. */
+/* Returns how much of it is the message, and not what carries it. */
 static size_t
 write_form(struct form *form, enum topic_form which, const struct topic_message *message,
            const char *id)
 {
     struct form inner = {.bytes = NULL};
-    size_t header = 0;
 
     switch (which) {
     case TOPIC_FORM_FRAME:
     case TOPIC_FORM_FRAME_RETAINED:
         add_envelope(&inner, message, id);
         add_frame_header(form, inner.len, WS_TEXT);
-        header = form->len;
         add_envelope(form, message, id);
-        break;
+        return inner.len;
     case TOPIC_FORM_FRAME_RAW:
         add_frame_header(form, message->payload_len, message->text ? WS_TEXT : WS_BINARY);
         add(form, topic_message_payload(message), message->payload_len);
-        break;
+        return message->payload_len;
     case TOPIC_FORM_EVENT:
     case TOPIC_FORM_EVENT_RETAINED:
+        add_envelope(&inner, message, id);
         add_id(form, id);
         add_text(form, "data: ");
         add_envelope(form, message, id);
         add_text(form, "\n\n");
-        break;
+        return inner.len;
     case TOPIC_FORM_EVENT_RAW:
     case TOPIC_FORM_EVENT_RAW_RETAINED:
         add_id(form, id);
-        add_raw_event(form, message);
-        break;
+        return add_raw_event(form, message);
     case TOPIC_FORMS:
         break;
     }
-    return header;
+    return 0;
 }
 
 static bool
@@ -204,7 +207,7 @@ make_form(const struct topic_message *message, enum topic_form which, const char
     if (blob == NULL)
         return NULL;
     form = (struct form){.bytes = (char *)blob->data};
-    blob->tag = (unsigned)write_form(&form, which, message, id);
+    blob->tag = (unsigned)(blob->len - write_form(&form, which, message, id));
     return blob;
 }
 

@@ -66,7 +66,9 @@ release(struct poll *poll)
 
 struct answer {
     struct gather body;
-    size_t bytes; /* of messages */
+    size_t bytes; /* of topics and payloads */
+    unsigned messages;
+    size_t message_bytes; /* as the client gets them */
     unsigned n;
     bool partial; /* there may be more in history */
     bool failed;
@@ -102,6 +104,8 @@ add_message(struct answer *answer, struct poll *poll, struct topic_message *mess
     }
     add_element(answer, blob->data + blob->tag, blob->len - blob->tag);
     answer->bytes += message->topic_len + message->payload_len;
+    answer->messages++;
+    answer->message_bytes += blob->len - blob->tag;
 }
 
 static bool
@@ -196,8 +200,8 @@ send_answer(struct poll *poll, struct answer *answer, uint64_t number)
     add(answer, "],\"since\":\"", 11);
     add(answer, since, strlen(since));
     add(answer, "\"}\n", 3);
-    metrics_add(&flow->messages[METRICS_OUT], answer->n);
-    metrics_add(&flow->bytes[METRICS_OUT], answer->bytes);
+    metrics_add(&flow->messages[METRICS_OUT], answer->messages);
+    metrics_add(&flow->bytes[METRICS_OUT], answer->message_bytes);
     finish(poll);
     if (answer->failed)
         exchange_error(exchange, 503, "Retry-After: 1\r\n", "out of memory");

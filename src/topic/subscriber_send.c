@@ -59,20 +59,12 @@ keep_rest(struct subscriber *subscriber, const struct iovec *pieces, unsigned n,
 static unsigned
 send_pieces(struct subscriber *subscriber, struct iovec *pieces, unsigned n)
 {
-    size_t bytes = 0;
-    unsigned done;
+    ssize_t taken;
 
-    if (!stream_is_plain(subscriber->stream)) {
-        done = write_each(subscriber, pieces, n);
-    } else {
-        ssize_t taken = stream_offer(subscriber->stream, pieces, n);
-
-        done = taken < 0 ? 0 : keep_rest(subscriber, pieces, n, (size_t)taken);
-    }
-    for (unsigned i = 0; i < done; i++)
-        bytes += pieces[i].iov_len;
-    count(subscriber, bytes, done);
-    return done;
+    if (!stream_is_plain(subscriber->stream))
+        return write_each(subscriber, pieces, n);
+    taken = stream_offer(subscriber->stream, pieces, n);
+    return taken < 0 ? 0 : keep_rest(subscriber, pieces, n, (size_t)taken);
 }
 
 /* Returns how many were taken; the subscriber has a fault without memory. */
@@ -82,6 +74,7 @@ send_messages(struct subscriber *subscriber, struct topic_message *const *messag
 {
     const char *epoch = hub_epoch(subscriber->member.hub);
     struct iovec pieces[PIECES_MAX];
+    size_t lengths[PIECES_MAX], bytes = 0;
 
     for (unsigned i = 0; i < n; i++) {
         struct blob *blob = topic_message_form(messages[i], form, epoch);
@@ -91,9 +84,14 @@ send_messages(struct subscriber *subscriber, struct topic_message *const *messag
             return 0;
         }
         pieces[i] = (struct iovec){blob->data, blob->len};
+        lengths[i] = blob->len - blob->tag;
     }
     subscriber->told = loop_now(subscriber->loop);
-    return send_pieces(subscriber, pieces, n);
+    n = send_pieces(subscriber, pieces, n);
+    for (unsigned i = 0; i < n; i++)
+        bytes += lengths[i];
+    count(subscriber, bytes, n);
+    return n;
 }
 
 static void
