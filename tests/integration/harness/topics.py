@@ -204,6 +204,7 @@ class TopicSse(Subscriber):
                     got.append(message)
         except EOFError:
             assert not self.wire.buffer, bytes(self.wire.buffer)
+        self.close()
         return got
 
     def close(self):
