@@ -120,8 +120,8 @@ compact(struct queue *queue)
 static bool
 is_full(const struct queue *queue, const struct queue_rule *rule, size_t more)
 {
-    return queue->n_messages > 0 && (queue->n_messages >= rule->messages_max ||
-                                     queue->bytes + more > rule->bytes_max);
+    return queue->n_messages > 0 &&
+           (queue->n_messages >= rule->messages_max || queue->bytes + more > rule->bytes_max);
 }
 
 static void
