@@ -74,7 +74,9 @@ send_messages(struct subscriber *subscriber, struct topic_message *const *messag
 {
     const char *epoch = hub_epoch(subscriber->member.hub);
     struct iovec pieces[PIECES_MAX];
-    size_t lengths[PIECES_MAX], bytes = 0;
+    const struct blob *blobs[PIECES_MAX];
+    size_t bytes = 0;
+    unsigned done;
 
     for (unsigned i = 0; i < n; i++) {
         struct blob *blob = topic_message_form(messages[i], form, epoch);
@@ -84,14 +86,14 @@ send_messages(struct subscriber *subscriber, struct topic_message *const *messag
             return 0;
         }
         pieces[i] = (struct iovec){blob->data, blob->len};
-        lengths[i] = blob->len - blob->tag;
+        blobs[i] = blob;
     }
     subscriber->told = loop_now(subscriber->loop);
-    n = send_pieces(subscriber, pieces, n);
-    for (unsigned i = 0; i < n; i++)
-        bytes += lengths[i];
-    count(subscriber, bytes, n);
-    return n;
+    done = send_pieces(subscriber, pieces, n);
+    for (unsigned i = 0; i < done && i < n; i++)
+        bytes += blobs[i]->len - blobs[i]->tag;
+    count(subscriber, bytes, done);
+    return done;
 }
 
 static void
