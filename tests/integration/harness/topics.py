@@ -280,6 +280,16 @@ class Publisher:
         return said["id"]
 
 
+def well(culvert):
+    """Whichever workers there are, they serve."""
+    for _ in range(4):
+        client = TopicWs(culvert, ["chat/+"]).begin()
+        Publisher(culvert).put("chat/a", "well")
+        while brief(client.next()) != ("chat/a", "well"):
+            pass
+        client.close()
+
+
 def route(more="", server="", subscribe="sensors/#, chat/+", publish="sensors/#, chat/+", path="/live"):
     """A configuration of one topic route; more: lines of it, or sections after it."""
     lists = f"subscribe = {subscribe}\npublish = {publish}\n".replace("$", "$$")
