@@ -16,8 +16,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
-
-struct topic_message;
+#include "topic/message.h"
 
 enum queue_kind {
     QUEUE_MESSAGE,
@@ -28,7 +27,10 @@ enum queue_kind {
 };
 
 struct queue_item {
-    struct topic_message *message; /* NULL but for messages */
+    union {
+        struct topic_message *message; /* of QUEUE_MESSAGE */
+        uint64_t number; /* of all else: its place on the bus; of losses that of the first */
+    };
     uint32_t kind;
     uint32_t count;
 };
@@ -62,14 +64,23 @@ void queue_clear(struct queue *queue);
 enum queue_result queue_add(struct queue *queue, const struct queue_rule *rule,
                             struct topic_message *message);
 
-/* Marks bound themselves: of the same kind none follows another. -1 without memory. */
-int queue_mark(struct queue *queue, enum queue_kind kind) __attribute__((warn_unused_result));
+/* number: its place on the bus. Marks bound themselves: of the same kind none follows another. -1 without
+ * memory. */
+int queue_mark(struct queue *queue, enum queue_kind kind, uint64_t number)
+    __attribute__((warn_unused_result));
 
 /* Index 0 is the first. */
 static inline struct queue_item *
 queue_at(const struct queue *queue, uint32_t index)
 {
     return &queue->ring[(queue->first + index) & (queue->room - 1)];
+}
+
+/* The place of an item on the bus. They rise along the queue. */
+static inline uint64_t
+queue_number(const struct queue_item *item)
+{
+    return item->kind == QUEUE_MESSAGE ? item->message->number : item->number;
 }
 
 /* Takes n away from the beginning. */

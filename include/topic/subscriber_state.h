@@ -43,6 +43,7 @@ struct subscriber_filter {
     struct hub_filter filter;
     struct subscriber_filter *next;
     uint64_t from; /* what is younger and it matches is told */
+    unsigned n_levels;
 };
 
 struct subscriber {

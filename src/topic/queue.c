@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "topic/message.h"
-
 enum {
     RING_MIN = 4,
     RING_MAX = 1 << 24,
@@ -73,27 +71,26 @@ grow(struct queue *queue)
 
 /* At the end. Returns -1 without memory. */
 static int
-append(struct queue *queue, enum queue_kind kind, struct topic_message *message, uint32_t count)
+append(struct queue *queue, struct queue_item item)
 {
     if (queue->n == queue->room && grow(queue) != 0)
         return -1;
     queue->n++;
-    *queue_at(queue, queue->n - 1) =
-        (struct queue_item){.kind = kind, .message = message, .count = count};
+    *queue_at(queue, queue->n - 1) = item;
     return 0;
 }
 
-/* The place of a message is that of a loss now; neighbours of that kind become one. */
+/* The item is that of a loss now. count 0: of nothing, which compact() removes. */
 static void
-lose(struct queue *queue, uint32_t index)
+empty(struct queue *queue, struct queue_item *item, uint32_t count)
 {
-    struct queue_item *item = queue_at(queue, index);
+    uint64_t number = queue_number(item);
 
     let_go(queue, item);
-    *item = (struct queue_item){.kind = QUEUE_DROPPED, .count = 1};
+    *item = (struct queue_item){.kind = QUEUE_DROPPED, .number = number, .count = count};
 }
 
-/* Closes the gaps that others have left as items of no count. */
+/* Closes the gaps that others have left as items of no count; neighbouring losses become one. */
 static void
 compact(struct queue *queue)
 {
@@ -124,47 +121,44 @@ is_full(const struct queue *queue, const struct queue_rule *rule, size_t more)
            (queue->n_messages >= rule->messages_max || queue->bytes + more > rule->bytes_max);
 }
 
+/* Of a queue that is full. */
 static void
 drop_oldest(struct queue *queue, const struct queue_rule *rule, size_t more)
 {
-    uint32_t lost = 0, at = 0, count = 0;
+    uint64_t number = queue_number(queue_at(queue, 0));
+    uint32_t at = 0, count = 0;
 
     /* Losses at the beginning are told as one, whatever marks lie between: they stay behind it. */
     while (at < queue->n && is_full(queue, rule, more)) {
         struct queue_item *item = queue_at(queue, at++);
 
-        if (item->kind == QUEUE_MESSAGE) {
-            let_go(queue, item);
-            lost++;
-        } else if (item->kind == QUEUE_DROPPED) {
-            count += item->count;
-        } else {
+        if (item->kind != QUEUE_MESSAGE && item->kind != QUEUE_DROPPED) {
+            at--;
             break;
         }
-        *item = (struct queue_item){.kind = QUEUE_DROPPED, .count = 0};
+        count += item->kind == QUEUE_MESSAGE ? 1 : item->count;
+        empty(queue, item, 0);
     }
     if (at == 0)
         return;
     /* The last one that was emptied is where they are told. */
-    if (queue_at(queue, at - 1)->kind != QUEUE_DROPPED)
-        at--;
-    if (at > 0 && lost + count > 0) {
-        queue_at(queue, at - 1)->count = lost + count;
-        queue->first = (queue->first + at - 1) & (queue->room - 1);
-        queue->n -= at - 1;
-    }
+    *queue_at(queue, at - 1) =
+        (struct queue_item){.kind = QUEUE_DROPPED, .number = number, .count = count};
+    queue->first = (queue->first + at - 1) & (queue->room - 1);
+    queue->n -= at - 1;
 }
 
 /* With a mark in the way, the oldest message behind it. */
 static void
 make_room(struct queue *queue, const struct queue_rule *rule, size_t more)
 {
-    drop_oldest(queue, rule, more);
-    if (!is_full(queue, rule, more) || queue->n_messages == 0)
+    if (is_full(queue, rule, more))
+        drop_oldest(queue, rule, more);
+    if (!is_full(queue, rule, more))
         return;
     for (uint32_t i = 0; i < queue->n && is_full(queue, rule, more); i++) {
         if (queue_at(queue, i)->kind == QUEUE_MESSAGE)
-            lose(queue, i);
+            empty(queue, queue_at(queue, i), 1);
     }
     compact(queue);
 }
@@ -189,8 +183,7 @@ supersede(struct queue *queue, const struct topic_message *message)
 
         if (item->kind != QUEUE_MESSAGE || !same_topic(item->message, message))
             continue;
-        let_go(queue, item);
-        *item = (struct queue_item){.kind = QUEUE_DROPPED, .count = 0};
+        empty(queue, item, 0);
         found = true;
     }
     if (found)
@@ -238,8 +231,7 @@ keep_latest(struct queue *queue)
 
         if (item->kind != QUEUE_MESSAGE || item->count == 0)
             continue;
-        let_go(queue, item);
-        *item = (struct queue_item){.kind = QUEUE_DROPPED, .count = 0};
+        empty(queue, item, 0);
     }
     compact(queue);
     queue->distinct = true;
@@ -257,11 +249,13 @@ coalesce(struct queue *queue, const struct topic_message *message)
 /* ---- adding ---- */
 
 static enum queue_result
-lose_new(struct queue *queue)
+lose_new(struct queue *queue, uint64_t number)
 {
+    const struct queue_item loss = {.kind = QUEUE_DROPPED, .number = number, .count = 1};
+
     if (queue->n > 0 && queue_at(queue, queue->n - 1)->kind == QUEUE_DROPPED)
         queue_at(queue, queue->n - 1)->count++;
-    else if (append(queue, QUEUE_DROPPED, NULL, 1) != 0)
+    else if (append(queue, loss) != 0)
         return QUEUE_NO_MEMORY;
     return QUEUE_LOST;
 }
@@ -277,7 +271,7 @@ queue_add(struct queue *queue, const struct queue_rule *rule, struct topic_messa
         if (rule->overflow == CONF_OVERFLOW_DISCONNECT)
             return QUEUE_OVER;
         if (rule->overflow == CONF_OVERFLOW_DROP_NEWEST || size > rule->bytes_max)
-            return lose_new(queue);
+            return lose_new(queue, message->number);
         if (rule->overflow == CONF_OVERFLOW_COALESCE)
             coalesce(queue, message);
         before = queue->n_messages;
@@ -286,7 +280,7 @@ queue_add(struct queue *queue, const struct queue_rule *rule, struct topic_messa
     } else {
         queue->distinct = false;
     }
-    if (append(queue, QUEUE_MESSAGE, message, 0) != 0) {
+    if (append(queue, (struct queue_item){.kind = QUEUE_MESSAGE, .message = message}) != 0) {
         settle(queue);
         return QUEUE_NO_MEMORY;
     }
@@ -297,9 +291,9 @@ queue_add(struct queue *queue, const struct queue_rule *rule, struct topic_messa
 }
 
 int
-queue_mark(struct queue *queue, enum queue_kind kind)
+queue_mark(struct queue *queue, enum queue_kind kind, uint64_t number)
 {
     if (queue->n > 0 && queue_at(queue, queue->n - 1)->kind == kind)
         return 0;
-    return append(queue, kind, NULL, 0);
+    return append(queue, (struct queue_item){.kind = kind, .number = number});
 }

@@ -28,17 +28,25 @@ on_free(struct loop_deferred *deferred)
     subscriber->kind->free(subscriber);
 }
 
+/* Takes it out of its list, where *at is. */
 static void
-drop_filters(struct subscriber *subscriber)
+drop_filter(struct subscriber *subscriber, struct subscriber_filter **at)
 {
-    struct subscriber_filter *filter;
+    struct subscriber_filter *filter = *at;
 
-    while ((filter = subscriber->filters) != NULL) {
-        subscriber->filters = filter->next;
-        hub_unsubscribe(&filter->filter);
-        free(filter);
-    }
-    subscriber->n_filters = 0;
+    *at = filter->next;
+    subscriber->n_filters--;
+    subscriber->n_levels -= filter->n_levels;
+    hub_unsubscribe(&filter->filter);
+    free(filter);
+}
+
+/* Those before last, which came later. */
+static void
+drop_filters(struct subscriber *subscriber, const struct subscriber_filter *last)
+{
+    while (subscriber->filters != last)
+        drop_filter(subscriber, &subscriber->filters);
 }
 
 void
@@ -54,7 +62,7 @@ subscriber_drop_backlog(struct subscriber *subscriber)
 void
 subscriber_discard(struct subscriber *subscriber)
 {
-    drop_filters(subscriber);
+    drop_filters(subscriber, NULL);
     hub_leave(&subscriber->member);
     while (subscriber->backlogs != NULL)
         subscriber_drop_backlog(subscriber);
@@ -124,16 +132,22 @@ op_message(struct hub_member *member, struct topic_message *message)
     }
 }
 
+/* number: behind which message. */
+static void
+mark(struct subscriber *subscriber, enum queue_kind kind, uint64_t number)
+{
+    if (subscriber->events && subscriber->fault == 0 &&
+        queue_mark(&subscriber->queue, kind, number) != 0)
+        subscriber->fault = 1011;
+}
+
 static void
 op_note(struct hub_member *member, enum hub_note note)
 {
     static const enum queue_kind kinds[] = {
         [HUB_DOWN] = QUEUE_DOWN, [HUB_UP] = QUEUE_UP, [HUB_RESET] = QUEUE_RESET};
-    struct subscriber *subscriber = from_member(member);
 
-    if (subscriber->events && subscriber->fault == 0 &&
-        queue_mark(&subscriber->queue, kinds[note]) != 0)
-        subscriber->fault = 1011;
+    mark(from_member(member), kinds[note], hub_head(member->hub));
 }
 
 /* A client that is too slow, or for which there is no memory. */
@@ -228,7 +242,8 @@ add_filter(struct subscriber *subscriber, const struct span *text, const struct 
     filter->next = subscriber->filters;
     subscriber->filters = filter;
     subscriber->n_filters++;
-    subscriber->n_levels += topic_levels_count(text->at, text->len);
+    filter->n_levels = topic_levels_count(text->at, text->len);
+    subscriber->n_levels += filter->n_levels;
     return 0;
 }
 
@@ -267,17 +282,19 @@ make_backlog(struct subscriber *subscriber, const struct span *filters, unsigned
         .hub = subscriber->member.hub,
         .filters = filters,
         .n_filters = n,
-        .n_older = subscriber->n_filters,
         .since = since,
         .retained = subscriber->route->retain,
     };
-    struct backlog_older *older =
-        since == NULL || options.n_older == 0 ? NULL : older_filters(subscriber);
+    struct backlog_older *older = NULL;
     struct backlog *backlog;
 
-    if (older == NULL)
-        options.n_older = 0;
-    options.older = older;
+    if (since != NULL && subscriber->n_filters > 0) {
+        older = older_filters(subscriber);
+        if (older == NULL)
+            return NULL;
+        options.older = older;
+        options.n_older = subscriber->n_filters;
+    }
     backlog = backlog_new(&options);
     free(older);
     return backlog;
@@ -294,20 +311,36 @@ add_backlog(struct subscriber *subscriber, struct backlog *backlog)
     subscriber->n_backlogs++;
 }
 
+/* What it has already costs nothing more. What it begins with may be the route's own list, which is not
+ * bounded so. */
+static const char *
+too_many(const struct subscriber *subscriber, const struct span *filters, unsigned n)
+{
+    unsigned n_new = 0, levels = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (find_filter(subscriber, &filters[i]) != NULL)
+            continue;
+        n_new++;
+        levels += topic_levels_count(filters[i].at, filters[i].len);
+    }
+    if (subscriber->n_filters + n_new > SUBSCRIBER_FILTERS_MAX)
+        return "too many filters";
+    if (!subscriber_is_over(subscriber) && subscriber->n_levels + levels > TOPIC_LEVELS_CLIENT)
+        return "too many levels in all filters together";
+    return NULL;
+}
+
 const char *
 subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, unsigned n,
                      const char *since)
 {
-    bool first = subscriber->n_filters == 0;
+    struct subscriber_filter *had = subscriber->filters;
     struct backlog *backlog;
-    unsigned levels = 0;
+    const char *why = too_many(subscriber, filters, n);
 
-    if (subscriber->n_filters + n > SUBSCRIBER_FILTERS_MAX)
-        return "too many filters";
-    for (unsigned i = 0; i < n; i++)
-        levels += topic_levels_count(filters[i].at, filters[i].len);
-    if (subscriber->n_filters > 0 && subscriber->n_levels + levels > TOPIC_LEVELS_CLIENT)
-        return "too many levels in all filters together";
+    if (why != NULL)
+        return why;
     if (subscriber->n_backlogs == SUBSCRIBER_BACKLOGS_MAX)
         return "too many subscriptions that have not begun yet";
     backlog = make_backlog(subscriber, filters, n, since);
@@ -316,12 +349,13 @@ subscriber_subscribe(struct subscriber *subscriber, const struct span *filters, 
     subscriber->walked += backlog->walked;
     for (unsigned i = 0; i < n; i++) {
         if (add_filter(subscriber, &filters[i], backlog) != 0) {
+            drop_filters(subscriber, had);
             backlog_free(backlog);
             return "out of memory";
         }
     }
     /* Its cursor does not go back to where this worker is. But other filters wait for what is between. */
-    if (first && subscriber->member.seen < backlog->since)
+    if (had == NULL && subscriber->member.seen < backlog->since)
         subscriber->member.seen = backlog->since;
     add_backlog(subscriber, backlog);
     return NULL;
@@ -343,11 +377,7 @@ subscriber_unsubscribe(struct subscriber *subscriber, const struct span *filters
             at = &filter->next;
             continue;
         }
-        *at = filter->next;
-        hub_unsubscribe(&filter->filter);
-        free(filter);
-        subscriber->n_filters--;
-        subscriber->n_levels -= topic_levels_count(filters[i].at, filters[i].len);
+        drop_filter(subscriber, at);
     }
 }
 
@@ -373,9 +403,11 @@ subscriber_init(struct subscriber *subscriber, const struct subscriber_kind *kin
 void
 subscriber_begin(struct subscriber *subscriber)
 {
+    const struct hub *hub = subscriber->member.hub;
+
     metrics_add(&subscriber->metrics->flows[subscriber->kind->transport].opened, 1);
-    if (hub_is_down(subscriber->member.hub))
-        op_note(&subscriber->member, HUB_DOWN);
+    if (hub_is_down(hub))
+        mark(subscriber, QUEUE_DOWN, hub_head(hub) + 1); /* behind what it begins with */
     op_flush(&subscriber->member);
     if (!subscriber_is_over(subscriber))
         subscriber_tell_due(subscriber);

@@ -138,22 +138,16 @@ send_mark(struct subscriber *subscriber, const struct queue_item *item)
 /* ---- what is sent next ---- */
 
 /* What waited when a subscription began goes before it: it is older than what `subscribed` tells, and a cursor
- * must not pass what is not sent. */
+ * must not pass what is not sent, nor a loss that is not told. */
 static bool
 queue_is_older(const struct subscriber *subscriber)
 {
     const struct queue *queue = &subscriber->queue;
 
-    for (uint32_t i = 0; i < queue->n; i++) {
-        const struct queue_item *item = queue_at(queue, i);
-
-        if (item->kind == QUEUE_MESSAGE)
-            return item->message->number <= subscriber->backlogs->until;
-    }
-    return false;
+    return queue->n > 0 && queue_number(queue_at(queue, 0)) <= subscriber->backlogs->until;
 }
 
-/* Up to what is older than the number. */
+/* The first item, or messages up to that number. */
 static void
 push_queue(struct subscriber *subscriber, uint64_t until)
 {
@@ -161,15 +155,15 @@ push_queue(struct subscriber *subscriber, uint64_t until)
     struct topic_message *messages[PIECES_MAX];
     unsigned n = 0;
 
+    if (queue_at(queue, 0)->kind != QUEUE_MESSAGE) {
+        send_mark(subscriber, queue_at(queue, 0));
+        queue_drop(queue, 1);
+        return;
+    }
     while (n < PIECES_MAX && n < queue->n && queue_at(queue, n)->kind == QUEUE_MESSAGE &&
            queue_at(queue, n)->message->number <= until) {
         messages[n] = queue_at(queue, n)->message;
         n++;
-    }
-    if (n == 0) {
-        send_mark(subscriber, queue_at(queue, 0));
-        queue_drop(queue, 1);
-        return;
     }
     n = send_messages(subscriber, messages, n, (enum topic_form)subscriber->form);
     if (n > 0)

@@ -231,6 +231,11 @@ def test_a_client_has_so_many_filters(culvert):
     assert answers[-1]["event"] == "error" and "levels" in answers[-1]["reason"]
     assert ws.ask(unsubscribe=deep)[0]["event"] == "ack"
     assert ws.ask(subscribe=deep[:3])[0] == {"event": "ack", "ref": "r", "id": None}
+    # What it has already is not counted again; who has none left is bounded as before.
+    assert ws.ask(subscribe=deep[:3])[0]["event"] == "ack"
+    ws.ask(unsubscribe=["0", *deep[:3]])
+    refused = ws.ask(subscribe=deep)[0]
+    assert refused["event"] == "error" and "levels" in refused["reason"]
 
 
 def test_retained_values_beyond_any_buffer(culvert):

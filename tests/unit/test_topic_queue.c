@@ -96,11 +96,11 @@ marks_stay(void **state)
     struct queue queue = {.n = 0};
 
     (void)state;
-    assert_int_equal(queue_mark(&queue, QUEUE_DOWN), 0);
-    assert_int_equal(queue_mark(&queue, QUEUE_DOWN), 0);
+    assert_int_equal(queue_mark(&queue, QUEUE_DOWN, 0), 0);
+    assert_int_equal(queue_mark(&queue, QUEUE_DOWN, 0), 0);
     assert_int_equal(add(&queue, &rule, "a", 1, 1), QUEUE_TAKEN);
-    assert_int_equal(queue_mark(&queue, QUEUE_UP), 0);
-    assert_int_equal(queue_mark(&queue, QUEUE_RESET), 0);
+    assert_int_equal(queue_mark(&queue, QUEUE_UP, 0), 0);
+    assert_int_equal(queue_mark(&queue, QUEUE_RESET, 0), 0);
     assert_int_equal(add(&queue, &rule, "a", 2, 1), QUEUE_TAKEN);
     assert_queue(&queue, "D 1 U R 2");
     assert_int_equal(add(&queue, &rule, "a", 3, 1), QUEUE_LOST);
@@ -109,6 +109,29 @@ marks_stay(void **state)
     assert_queue(&queue, "D d1 U R d1 3 4");
     assert_int_equal(add(&queue, &rule, "a", 5, 1), QUEUE_LOST);
     assert_queue(&queue, "D d1 U R d2 4 5");
+    queue_clear(&queue);
+}
+
+/* Of a loss it is the place of the first: what is told of a later one would hide it. */
+static void
+items_have_their_place(void **state)
+{
+    const struct queue_rule oldest = {2, 1000, CONF_OVERFLOW_DROP_OLDEST};
+    const struct queue_rule newest = {1, 1000, CONF_OVERFLOW_DROP_NEWEST};
+    struct queue queue = {.n = 0};
+
+    (void)state;
+    for (uint64_t i = 11; i <= 15; i++)
+        (void)add(&queue, &oldest, "a", i, 1);
+    assert_queue(&queue, "d3 14 15");
+    assert_int_equal(queue_number(queue_at(&queue, 0)), 11);
+    assert_int_equal(queue_number(queue_at(&queue, 1)), 14);
+    (void)add(&queue, &newest, "a", 16, 1);
+    (void)add(&queue, &newest, "a", 17, 1);
+    assert_int_equal(queue_mark(&queue, QUEUE_DOWN, 17), 0);
+    assert_queue(&queue, "d3 14 15 d2 D");
+    assert_int_equal(queue_number(queue_at(&queue, 3)), 16);
+    assert_int_equal(queue_number(queue_at(&queue, 4)), 17);
     queue_clear(&queue);
 }
 
@@ -188,7 +211,7 @@ nothing_is_forgotten(void **state)
             if (step < 200 && rand() % 4 != 0)
                 (void)add(&queue, &rule, topics[rand() % 5], ++added, (size_t)(rand() % 100));
             else if (step < 200 && rand() % 8 == 0)
-                assert_int_equal(queue_mark(&queue, QUEUE_RESET), 0);
+                assert_int_equal(queue_mark(&queue, QUEUE_RESET, 0), 0);
             else if (queue.n > 0) {
                 const struct queue_item *item = queue_at(&queue, 0);
 
@@ -214,9 +237,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(drop_oldest), cmocka_unit_test(marks_stay),
-        cmocka_unit_test(drop_newest), cmocka_unit_test(coalesce),
-        cmocka_unit_test(disconnect),  cmocka_unit_test(nothing_is_forgotten),
+        cmocka_unit_test(drop_oldest),
+        cmocka_unit_test(marks_stay),
+        cmocka_unit_test(items_have_their_place),
+        cmocka_unit_test(drop_newest),
+        cmocka_unit_test(coalesce),
+        cmocka_unit_test(disconnect),
+        cmocka_unit_test(nothing_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
