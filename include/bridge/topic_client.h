@@ -30,7 +30,7 @@ enum topic_client_kind {
     TOPIC_CLIENT_WEBSOCKET,
     TOPIC_CLIENT_SSE,
     TOPIC_CLIENT_POLL,
-    TOPIC_CLIENT_POST, /* counts for no limit, and ends by itself */
+    TOPIC_CLIENT_POST, /* counts for no limit, is no member of the set, and ends by itself or with the bus */
 };
 
 struct topic_client {
@@ -64,10 +64,6 @@ struct topic_client *topic_client_new(const struct route_context *context,
                                       struct exchange *exchange, const struct conf_route *route,
                                       enum topic_client_kind kind)
     __attribute__((warn_unused_result));
-
-/* Whether there is a place for it; answered if not. */
-bool topic_client_enter(struct topic_client *client, const struct route_context *context,
-                        struct exchange *exchange);
 
 /* It has not begun. */
 void topic_client_discard(struct topic_client *client);

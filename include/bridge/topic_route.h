@@ -17,7 +17,7 @@ struct conf_route;
 struct exchange;
 struct route_context;
 
-/* The clients of topic routes of one worker: subscribers, long polls and posts. */
+/* The clients of topic routes of one worker: subscribers and long polls. */
 struct topic_clients {
     struct list members;
     struct list leaving; /* those that were told goodbye */

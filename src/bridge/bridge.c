@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/pipes.h"
+#include "bridge/conversation.h"
 #include "bridge/endpoint.h"
 #include "bridge/snapshot.h"
 #include "conf/conf.h"
@@ -79,44 +80,26 @@ other(const struct bridge *bridge, enum side side)
 /* ---- the end ---- */
 
 static void
-log_access(const struct bridge *bridge)
+tell_end(const struct bridge *bridge)
 {
-    static const char *const enders[] = {"client", "target", "culvert"};
-    struct addr peer = {.len = bridge->peer_len};
-    char peer_text[ADDR_TEXT], name[LOOP_NAME];
-    struct log_field fields[] = {
-        {.name = "route", .type = LOG_TEXT, .text = bridge->route->name},
-        {.name = "client", .type = LOG_TEXT, .text = peer_text},
-        {.name = "target", .type = LOG_TEXT, .text = bridge->target_name},
-        {.name = "ended_by", .type = LOG_TEXT, .text = enders[bridge->ended_by]},
-        {.name = "code", .type = LOG_NUMBER, .number = bridge->code},
-        {.name = "reason", .type = LOG_TEXT, .text = bridge->reason != NULL ? bridge->reason : ""},
-        {.name = "in", .type = LOG_NUMBER, .number = bridge->bytes[CLIENT]},
-        {.name = "out", .type = LOG_NUMBER, .number = bridge->bytes[TARGET]},
-        {.name = "duration",
-         .type = LOG_DURATION,
-         .seconds = loop_now(bridge->loop) - bridge->began},
+    const struct conversation_end ended = {
+        .loop = bridge->loop,
+        .snapshot = bridge->snapshot,
+        .route = bridge->route,
+        .target = bridge->target_name,
+        .transport = (enum metrics_transport)bridge->transport,
+        .number = bridge->number,
+        .peer = bridge->peer,
+        .peer_len = bridge->peer_len,
+        .ending = {.by = (enum ender)bridge->ended_by,
+                   .code = bridge->code,
+                   .reason = bridge->reason != NULL ? bridge->reason : ""},
+        .in = bridge->bytes[CLIENT],
+        .out = bridge->bytes[TARGET],
+        .began = bridge->began,
     };
 
-    memcpy(&peer.storage, bridge->peer, peer.len);
-    addr_text(&peer, peer_text);
-    log_event(loop_log(bridge->loop), "access",
-              loop_connection_name(bridge->loop, bridge->number, name),
-              metrics_transport_name((enum metrics_transport)bridge->transport), fields,
-              sizeof fields / sizeof *fields);
-}
-
-_Static_assert((int)ENDER_CLIENT == METRICS_BY_CLIENT && (int)ENDER_TARGET == METRICS_BY_TARGET &&
-                   (int)ENDER_CULVERT == METRICS_BY_CULVERT,
-               "enders are counted under their own numbers");
-
-static void
-count_end(const struct bridge *bridge)
-{
-    struct metrics_route *metrics = snapshot_metrics(bridge->snapshot, bridge->route, bridge->loop);
-
-    metrics_add(&metrics->flows[bridge->transport].ended, 1);
-    metrics_add(&metrics->closes[bridge->ended_by][metrics_code_of(bridge->code)], 1);
+    conversation_ended(&ended);
 }
 
 static void
@@ -135,9 +118,7 @@ end(struct bridge *bridge)
     if (bridge->over)
         return;
     bridge->over = true;
-    if (bridge->snapshot->conf->log_access)
-        log_access(bridge);
-    count_end(bridge);
+    tell_end(bridge);
     timer_deinit(&bridge->timer);
     list_remove(&bridge->link);
     bridge->set->n_members--;

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "bridge/bridge.h"
+#include "bridge/conversation.h"
 #include "bridge/endpoint.h"
 #include "bridge/route.h"
 #include "bridge/session_start.h"
@@ -19,8 +20,6 @@
 #include "proto/proxy_header.h"
 #include "proto/ws_handshake.h"
 #include "target/target.h"
-
-#define RETRY_LATER "Retry-After: 5\r\n" /* seconds: places do not become free every moment */
 
 struct opening {
     struct exchange_owner exchange_owner;
@@ -226,45 +225,6 @@ describe_client(const struct exchange *exchange, struct proxy_header *header)
     };
 }
 
-/* Whose connection it is. */
-static const struct sockaddr *
-client_address(const struct exchange *exchange)
-{
-    return (const struct sockaddr *)&exchange_client(exchange)->storage;
-}
-
-/* Returns whether there is a place for it; answered if not. */
-static bool
-enter(struct opening *opening)
-{
-    static const enum metrics_refusal reasons[] = {
-        [LIMITS_FULL] = METRICS_REFUSED_FULL,
-        [LIMITS_ROUTE_FULL] = METRICS_REFUSED_LIMIT_ROUTE,
-        [LIMITS_ADDRESS_FULL] = METRICS_REFUSED_LIMIT_IP,
-        [LIMITS_NO_MEMORY] = METRICS_REFUSED_MEMORY,
-    };
-    const struct conf_route *route = opening->route;
-    struct exchange *exchange = opening->exchange;
-    struct limits_rule rule = {
-        .route = route->name,
-        .max_connections = opening->snapshot->conf->max_connections,
-        .connections_max = route->connections_max,
-        .connections_per_ip = route->connections_per_ip,
-    };
-    enum limits_result result =
-        limits_enter(opening->context.limits, &rule, client_address(exchange), &opening->pass);
-
-    if (result == LIMITS_OK)
-        return true;
-    log_info(loop_log(opening->context.loop), exchange_name(exchange), "route %s: refused: %s",
-             route->name, limits_reason(result));
-    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
-    exchange_set_reason(exchange, reasons[result]);
-    exchange_error(exchange, result == LIMITS_ADDRESS_FULL ? 429 : 503, RETRY_LATER ROUTE_NO_CACHE,
-                   limits_reason(result));
-    return false;
-}
-
 /* Returns NULL without memory, logged. */
 static struct target_opening *
 open_target(struct opening *opening)
@@ -301,7 +261,8 @@ opening_start(const struct route_context *context, struct exchange *exchange,
         return;
     }
     opening->chosen = chosen;
-    if (!enter(opening)) {
+    if (!conversation_enter(context->limits, opening->snapshot->conf, route, exchange,
+                            &opening->pass)) {
         release(opening);
         return;
     }

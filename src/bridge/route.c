@@ -12,6 +12,7 @@
 #include "bridge/session_route.h"
 #include "bridge/snapshot.h"
 #include "bridge/topic_route.h"
+#include "bridge/use.h"
 #include "client/http.h"
 #include "conf/conf.h"
 #include "event/loop.h"
@@ -27,20 +28,6 @@
 #define ALLOW_STREAM      "Allow: GET, OPTIONS\r\n"
 #define ALLOW_POSTS       "Allow: GET, POST, DELETE, OPTIONS\r\n"
 #define ALLOW_POSTS_FILES "Allow: GET, HEAD, POST, DELETE, OPTIONS\r\n"
-
-/* What a request wants of a stream route (PROTOCOL.md section 1). */
-enum use {
-    USE_WEBSOCKET,
-    USE_BAD_UPGRADE,
-    USE_OPTIONS,
-    USE_POST,
-    USE_DELETE,
-    USE_OTHER_METHOD,
-    USE_SSE,
-    USE_POLL,
-    USE_OTHER_TRANSPORT, /* names one that is not offered */
-    USE_NOTHING,
-};
 
 /* Those that the route's clients may use. */
 static unsigned
@@ -64,45 +51,15 @@ allow_line(const struct conf_route *route)
     return takes_posts(route) ? ALLOW_POSTS ROUTE_NO_CACHE : ALLOW_STREAM ROUTE_NO_CACHE;
 }
 
-/* By Accept: of those that the route has, the first that is named. */
 static enum use
-use_of_get(const struct exchange *exchange, const struct conf_route *route)
+use_of_stream(const struct exchange *exchange, const struct conf_route *route)
 {
-    static const char *const types[] = {"text/event-stream", SESSION_MEDIA_TYPE, NULL};
-    unsigned transports = transports_of(route);
-    bool sse = (transports & CONF_TRANSPORT_SSE) != 0;
-    bool poll = (transports & CONF_TRANSPORT_LONGPOLL) != 0;
-    int which = exchange_accepts_which(exchange, types);
+    const struct use_rule rule = {.transports = transports_of(route),
+                                  .poll_type = SESSION_MEDIA_TYPE,
+                                  .posts = takes_posts(route),
+                                  .deletes = takes_posts(route)};
 
-    if (which < 0)
-        return USE_NOTHING;
-    if (sse && poll)
-        return which == 0 ? USE_SSE : USE_POLL;
-    if (sse && exchange_accepts(exchange, types[0]))
-        return USE_SSE;
-    return poll && exchange_accepts(exchange, types[1]) ? USE_POLL : USE_OTHER_TRANSPORT;
-}
-
-static enum use
-use_of(const struct exchange *exchange, const struct conf_route *route)
-{
-    enum http1_method method = exchange_request(exchange)->method;
-
-    switch (ws_upgrade(exchange_request(exchange))) {
-    case WS_UPGRADE_WEBSOCKET:
-        return USE_WEBSOCKET;
-    case WS_UPGRADE_OTHER:
-        return USE_BAD_UPGRADE;
-    case WS_UPGRADE_NONE:
-        break;
-    }
-    if (method == HTTP1_OPTIONS)
-        return USE_OPTIONS;
-    if (method == HTTP1_POST && takes_posts(route))
-        return USE_POST;
-    if (method == HTTP1_DELETE && takes_posts(route))
-        return USE_DELETE;
-    return method == HTTP1_GET ? use_of_get(exchange, route) : USE_OTHER_METHOD;
+    return use_of(exchange, &rule);
 }
 
 void
@@ -257,7 +214,7 @@ stream_route(const struct route_context *context, struct exchange *exchange,
 {
     if (!passes_origin(context, exchange, route) || !passes_query(exchange, ROUTE_NO_CACHE))
         return;
-    switch (use_of(exchange, route)) {
+    switch (use_of_stream(exchange, route)) {
     case USE_WEBSOCKET:
         open_websocket(context, exchange, route);
         return;
@@ -315,7 +272,7 @@ is_for_web(const struct conf_route *route, const struct exchange *exchange)
 {
     if (route->web == NULL)
         return false;
-    switch (use_of(exchange, route)) {
+    switch (use_of_stream(exchange, route)) {
     case USE_OTHER_METHOD:
     case USE_OTHER_TRANSPORT:
     case USE_NOTHING:

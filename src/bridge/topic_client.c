@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/metrics.h"
+#include "bridge/conversation.h"
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
 #include "bridge/topic_route.h"
 #include "client/http.h"
 #include "conf/conf.h"
-#include "net/addr.h"
 
 /* ---- the set ---- */
 
@@ -34,7 +33,7 @@ tell_goodbye(struct topic_client *client, uint16_t code, const char *reason)
     clients->n_leaving++;
     if (client->kind == TOPIC_CLIENT_POLL)
         poll_leave(client->poll);
-    else if (client->kind != TOPIC_CLIENT_POST)
+    else
         subscriber_leave(client->subscriber, code, reason);
 }
 
@@ -69,9 +68,11 @@ on_free(struct loop_deferred *deferred)
 static void
 release(struct topic_client *client)
 {
-    list_remove(&client->link);
-    client->set->n_members--;
-    client->set->n_leaving -= client->leaving;
+    if (client->kind != TOPIC_CLIENT_POST) { /* which may outlive the set */
+        list_remove(&client->link);
+        client->set->n_members--;
+        client->set->n_leaving -= client->leaving;
+    }
     limits_leave(&client->pass);
     loop_defer(client->loop, &client->free_later, on_free);
 }
@@ -89,43 +90,26 @@ transport_of(const struct topic_client *client)
 }
 
 static void
-log_access(const struct topic_client *client, const struct ending *ending, uint64_t in,
-           uint64_t out)
-{
-    static const char *const enders[] = {"client", "target", "culvert"};
-    struct addr peer = {.len = client->peer_len};
-    char peer_text[ADDR_TEXT], name[LOOP_NAME];
-    struct log_field fields[] = {
-        {.name = "route", .type = LOG_TEXT, .text = client->route->name},
-        {.name = "client", .type = LOG_TEXT, .text = peer_text},
-        {.name = "target", .type = LOG_TEXT, .text = client->route->target.text},
-        {.name = "ended_by", .type = LOG_TEXT, .text = enders[ending->by]},
-        {.name = "code", .type = LOG_NUMBER, .number = ending->code},
-        {.name = "reason", .type = LOG_TEXT, .text = ending->reason},
-        {.name = "in", .type = LOG_NUMBER, .number = in},
-        {.name = "out", .type = LOG_NUMBER, .number = out},
-        {.name = "duration",
-         .type = LOG_DURATION,
-         .seconds = loop_now(client->loop) - client->began},
-    };
-
-    memcpy(&peer.storage, client->peer, peer.len);
-    addr_text(&peer, peer_text);
-    log_event(loop_log(client->loop), "access",
-              loop_connection_name(client->loop, client->number, name),
-              metrics_transport_name(transport_of(client)), fields, sizeof fields / sizeof *fields);
-}
-
-static void
 on_subscriber_gone(struct subscriber_owner *owner, const struct ending *ending, uint64_t in,
                    uint64_t out)
 {
     struct topic_client *client = container_of(owner, struct topic_client, subscriber_owner);
+    const struct conversation_end ended = {
+        .loop = client->loop,
+        .snapshot = client->snapshot,
+        .route = client->route,
+        .target = client->route->target.text,
+        .transport = transport_of(client),
+        .number = client->number,
+        .peer = client->peer,
+        .peer_len = client->peer_len,
+        .ending = *ending,
+        .in = in,
+        .out = out,
+        .began = client->began,
+    };
 
-    if (client->snapshot->conf->log_access)
-        log_access(client, ending, in, out);
-    metrics_add(&client->metrics->flows[transport_of(client)].ended, 1);
-    metrics_add(&client->metrics->closes[ending->by][metrics_code_of(ending->code)], 1);
+    conversation_ended(&ended);
     release(client);
 }
 
@@ -141,7 +125,6 @@ on_post_gone(struct post_owner *owner)
     release(container_of(owner, struct topic_client, post_owner));
 }
 
-/* A post that the bus has begun to take ends with the bus. */
 void
 topic_clients_close_all(struct topic_clients *clients)
 {
@@ -154,8 +137,6 @@ topic_clients_close_all(struct topic_clients *clients)
             struct topic_client *client = container_of(at, struct topic_client, link);
 
             at = at->next;
-            if (client->kind == TOPIC_CLIENT_POST)
-                continue;
             if (client->kind == TOPIC_CLIENT_POLL)
                 poll_close(client->poll);
             else
@@ -192,39 +173,9 @@ topic_client_new(const struct route_context *context, struct exchange *exchange,
         client->subscriber_owner.gone = on_subscriber_gone;
     client->peer_len = (uint8_t)peer->len;
     memcpy(client->peer, &peer->storage, peer->len);
-    list_add(&client->set->members, &client->link);
-    client->set->n_members++;
+    if (kind != TOPIC_CLIENT_POST) {
+        list_add(&client->set->members, &client->link);
+        client->set->n_members++;
+    }
     return client;
-}
-
-bool
-topic_client_enter(struct topic_client *client, const struct route_context *context,
-                   struct exchange *exchange)
-{
-    static const enum metrics_refusal reasons[] = {
-        [LIMITS_FULL] = METRICS_REFUSED_FULL,
-        [LIMITS_ROUTE_FULL] = METRICS_REFUSED_LIMIT_ROUTE,
-        [LIMITS_ADDRESS_FULL] = METRICS_REFUSED_LIMIT_IP,
-        [LIMITS_NO_MEMORY] = METRICS_REFUSED_MEMORY,
-    };
-    const struct conf_route *route = client->route;
-    struct limits_rule rule = {
-        .route = route->name,
-        .max_connections = client->snapshot->conf->max_connections,
-        .connections_max = route->connections_max,
-        .connections_per_ip = route->connections_per_ip,
-    };
-    enum limits_result result =
-        limits_enter(context->limits, &rule,
-                     (const struct sockaddr *)&exchange_client(exchange)->storage, &client->pass);
-
-    if (result == LIMITS_OK)
-        return true;
-    log_info(loop_log(client->loop), exchange_name(exchange), "route %s: refused: %s", route->name,
-             limits_reason(result));
-    exchange_close_after(exchange); /* what it sent ahead are frames, not requests */
-    exchange_set_reason(exchange, reasons[result]);
-    exchange_error(exchange, result == LIMITS_ADDRESS_FULL ? 429 : 503,
-                   "Retry-After: 5\r\n" ROUTE_NO_CACHE, limits_reason(result));
-    return false;
 }

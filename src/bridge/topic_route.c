@@ -4,19 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/topic_filter.h"
+#include "bridge/conversation.h"
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
 #include "bridge/topic_client.h"
+#include "bridge/use.h"
 #include "client/http.h"
 #include "conf/conf.h"
-#include "event/loop.h"
 #include "proto/http1.h"
 #include "proto/ws_handshake.h"
 #include "topic/backlog.h"
 #include "topic/buses.h"
-#include "topic/cursor.h"
 #include "topic/levels.h"
 #include "topic/poll.h"
 #include "topic/post.h"
@@ -27,19 +26,6 @@
 #define ALLOW_GET  "Allow: GET, OPTIONS\r\n" ROUTE_NO_CACHE
 #define ALLOW_POST "Allow: GET, POST, OPTIONS\r\n" ROUTE_NO_CACHE
 #define JSON       "Content-Type: application/json\r\n" ROUTE_NO_CACHE
-
-/* What a request wants. */
-enum use {
-    USE_WEBSOCKET,
-    USE_BAD_UPGRADE,
-    USE_OPTIONS,
-    USE_POST,
-    USE_OTHER_METHOD,
-    USE_SSE,
-    USE_POLL,
-    USE_OTHER_TRANSPORT, /* names one that is not offered */
-    USE_NOTHING,
-};
 
 /* What the query asks for. */
 struct ask {
@@ -61,46 +47,6 @@ const char *
 topic_route_allow(const struct conf_route *route)
 {
     return route->publish[0] != NULL ? ALLOW_POST : ALLOW_GET;
-}
-
-/* ---- which use ---- */
-
-/* By Accept: of those that the route has, the first that is named. */
-static enum use
-use_of_get(const struct exchange *exchange, unsigned transports)
-{
-    static const char *const types[] = {"text/event-stream", "application/json", NULL};
-    bool sse = (transports & CONF_TRANSPORT_SSE) != 0;
-    bool poll = (transports & CONF_TRANSPORT_LONGPOLL) != 0;
-    int which = exchange_accepts_which(exchange, types);
-
-    if (which < 0)
-        return USE_NOTHING;
-    if (sse && poll)
-        return which == 0 ? USE_SSE : USE_POLL;
-    if (sse && exchange_accepts(exchange, types[0]))
-        return USE_SSE;
-    return poll && exchange_accepts(exchange, types[1]) ? USE_POLL : USE_OTHER_TRANSPORT;
-}
-
-static enum use
-use_of(const struct exchange *exchange, const struct conf_route *route)
-{
-    enum http1_method method = exchange_request(exchange)->method;
-
-    switch (ws_upgrade(exchange_request(exchange))) {
-    case WS_UPGRADE_WEBSOCKET:
-        return USE_WEBSOCKET;
-    case WS_UPGRADE_OTHER:
-        return USE_BAD_UPGRADE;
-    case WS_UPGRADE_NONE:
-        break;
-    }
-    if (method == HTTP1_OPTIONS)
-        return USE_OPTIONS;
-    if (method == HTTP1_POST && route->publish[0] != NULL)
-        return USE_POST;
-    return method == HTTP1_GET ? use_of_get(exchange, route->transports) : USE_OTHER_METHOD;
 }
 
 /* ---- what is asked for ---- */
@@ -206,7 +152,8 @@ admit(const struct route_context *context, struct exchange *exchange,
         no_memory(exchange);
         return NULL;
     }
-    if (kind == TOPIC_CLIENT_POST || topic_client_enter(client, context, exchange))
+    if (kind == TOPIC_CLIENT_POST ||
+        conversation_enter(context->limits, client->snapshot->conf, route, exchange, &client->pass))
         return client;
     topic_client_discard(client);
     return NULL;
@@ -372,13 +319,16 @@ void
 topic_route(const struct route_context *context, struct exchange *exchange,
             const struct conf_route *route)
 {
+    const struct use_rule rule = {.transports = route->transports,
+                                  .poll_type = "application/json",
+                                  .posts = route->publish[0] != NULL};
     struct hub *hub = hubs_find(context->hubs, route->target.bus);
 
     if (hub == NULL) {
         no_memory(exchange);
         return;
     }
-    switch (use_of(exchange, route)) {
+    switch (use_of(exchange, &rule)) {
     case USE_WEBSOCKET:
         open_websocket(context, exchange, route, hub);
         return;
@@ -398,6 +348,7 @@ topic_route(const struct route_context *context, struct exchange *exchange,
     case USE_POLL:
         open_poll(context, exchange, route, hub);
         return;
+    case USE_DELETE:
     case USE_OTHER_METHOD:
         exchange_error(exchange, 405, topic_route_allow(route),
                        route->publish[0] != NULL ? "use GET or POST" : "use GET");

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 
-from harness.topics import Publisher, TopicPoll, TopicSse, TopicWs, brief
+from harness.http import request
+from harness.topics import Publisher, TopicPoll, TopicSse, TopicWs, brief, url
 from harness.topics_load import Listener, Poster, WsTalker, first_times, in_order, of_topic
 from harness.topics_mqtt import VERSIONS, Broker, Outsider, Relay, made, node, route, wait_up
 from harness.wait import Stopwatch, wait_until
@@ -192,3 +193,19 @@ def test_publications_wait_for_a_broker_that_comes_back_in_time(culvert, made, v
     wait_until(lambda: set(outside.messages) == wanted, "all outside")
     ear.wait(lambda: set(ear.messages()) == wanted, "all here")
     assert ear.events() == ["down", "up"]
+
+
+def test_the_second_term_waits_for_no_broker(culvert, made):
+    """A POST and a publication over WebSocket that it has not taken: their clients see the end."""
+    broker = made(Broker)
+    one = node(culvert, broker.port, of_bus="publish_timeout = 5m\n", routes=route(more="close_timeout = 5m\n"))
+    wire = one.http()
+    wire.send(request("POST", url("/live", ["load/a"]), headers=[("Content-Length", "1")]) + b"x")
+    ws = TopicWs(one, ["load/#"]).begin()
+    ws.say(publish="load/a", data="x", ref=1)
+    one.wait_quiet()
+    one.signal(signal.SIGTERM)
+    one.wait_log("draining")
+    watch = Stopwatch()
+    one.signal(signal.SIGTERM)
+    assert one.wait_exit() == 0 and watch.seconds < 4 * 2
