@@ -89,8 +89,6 @@ const char *hub_epoch(const struct hub *hub);
 const struct history *hub_history(const struct hub *hub);
 struct topic_tree *hub_tree(struct hub *hub);
 size_t hub_members(const struct hub *hub);
-/* The longest there; NULL: none. */
-struct hub_member *hub_first(const struct hub *hub);
 
 /* The last number that this worker has seen. */
 uint64_t hub_head(const struct hub *hub);

@@ -99,7 +99,7 @@ int topic_tree_retain(struct topic_tree *tree, const char *topic, size_t len, vo
 void *topic_tree_retained(const struct topic_tree *tree, const char *topic, size_t len);
 
 /*
- * Calls fn for each value whose topic the filter matches. The order is the same for every walk and
+ * Calls fn for each value whose topic the filter matches; filter NULL: for all. The order is the same for every walk and
  * filter: a topic before those below it; and levels under the same parent in the order in which they came
  * to be. Returns how many nodes were looked at.
  */

@@ -11,6 +11,7 @@
 #include "event/timer.h"
 #include "topic/levels.h"
 #include "topic/message.h"
+#include "topic/retained.h"
 
 #define SWEEP_DELAY 2.0 /* seconds for a broker to tell again what it keeps */
 
@@ -21,6 +22,7 @@ struct hub {
     struct sequence *sequence; /* the bus's, which outlives it */
     struct sequence_reader *reader;
     struct topic_tree *tree;
+    struct retained retained;
     struct history history;
     struct list members;
     struct list touched;
@@ -31,11 +33,8 @@ struct hub {
     bool is_down;
     struct timer sweep;
     uint64_t stale_before; /* values of earlier numbers are to be forgotten by then */
-    size_t retained_max, retained_bytes_max;
-    size_t retained_bytes;
     double publish_timeout;
     bool live_replaces; /* a live message replaces its topic's retained value */
-    bool told_full;
     struct loop_deferred flush_later;
     bool flushes_later;
     struct loop_message next_turn;
@@ -193,70 +192,12 @@ note(struct hub *hub, enum hub_note note)
     }
 }
 
-/* What a value counts: forms are made of it only for who subscribes. */
-static size_t
-weight(size_t topic_len, size_t payload_len)
-{
-    return sizeof(struct topic_message) + topic_len + payload_len;
-}
-
-bool
-hub_retains(const struct hub *hub, const char *topic, size_t len, size_t payload_len)
-{
-    const struct topic_message *old = topic_tree_retained(hub->tree, topic, len);
-    size_t freed = old == NULL ? 0 : weight(len, old->payload_len);
-
-    return hub->retained_bytes - freed + weight(len, payload_len) <= hub->retained_bytes_max &&
-           (old != NULL || topic_tree_counts(hub->tree).retained < hub->retained_max);
-}
-
-/* message NULL: none any more. */
-static void
-replace(struct hub *hub, const char *topic, size_t len, struct topic_message *message)
-{
-    struct topic_message *old;
-    void *found = NULL;
-
-    if (topic_tree_retain(hub->tree, topic, len, message, &found) != 0) {
-        log_error(loop_log(hub->loop), "topics", "out of memory: a retained value is lost");
-        return;
-    }
-    old = found;
-    if (message != NULL)
-        hub->retained_bytes += weight(len, topic_message_ref(message)->payload_len);
-    if (old != NULL)
-        hub->retained_bytes -= weight(len, old->payload_len);
-    topic_message_unref(old);
-}
-
-/* What cannot be kept must not leave an older value in its place. */
-static void
-retain(struct hub *hub, struct topic_message *message)
-{
-    const char *topic = topic_message_topic(message);
-    bool keep = message->payload_len > 0;
-
-    if (keep && !hub_retains(hub, topic, message->topic_len, message->payload_len)) {
-        if (!hub->told_full)
-            log_warn(loop_log(hub->loop), "topics",
-                     "retained_max or retained_bytes reached: other values are not kept");
-        hub->told_full = true;
-        keep = false;
-    } else {
-        hub->told_full = hub->told_full && keep;
-    }
-    if (keep || topic_tree_retained(hub->tree, topic, message->topic_len) != NULL)
-        replace(hub, topic, message->topic_len, keep ? message : NULL);
-}
-
 /* What a broker of 3.1.1 sends on is not marked as retained: on a topic that has a value it probably
  * is. */
 static bool
 is_to_be_kept(const struct hub *hub, const struct topic_message *message)
 {
-    return message->retain ||
-           (hub->live_replaces && topic_tree_retained(hub->tree, topic_message_topic(message),
-                                                      message->topic_len) != NULL);
+    return message->retain || (hub->live_replaces && retained_of(&hub->retained, message) != NULL);
 }
 
 /* Others may publish to a broker what no client of ours can subscribe to. */
@@ -272,7 +213,7 @@ publish(struct hub *hub, struct topic_message *message)
     if (!is_ours(message))
         return;
     if (is_to_be_kept(hub, message))
-        retain(hub, message);
+        retained_keep(&hub->retained, message);
     history_add(&hub->history, message);
     fan_out(hub, message);
 }
@@ -285,58 +226,25 @@ take_retained(struct hub *hub, struct topic_message *message)
 
     if (!is_ours(message))
         return;
-    held = topic_tree_retained(hub->tree, topic_message_topic(message), message->topic_len);
+    held = retained_of(&hub->retained, message);
     same = held != NULL && held->payload_len == message->payload_len &&
            memcmp(topic_message_payload(held), topic_message_payload(message),
                   message->payload_len) == 0;
 
-    retain(hub, message);
+    retained_keep(&hub->retained, message);
     if (same)
         return;
     history_add(&hub->history, message);
     fan_out(hub, message);
 }
 
-struct staleness {
-    uint64_t before;
-    struct topic_message **stale;
-    size_t n, room;
-};
-
-static bool
-on_value(void *value, void *arg)
-{
-    struct staleness *staleness = arg;
-    struct topic_message *message = value;
-
-    if (message->number < staleness->before && staleness->n < staleness->room)
-        staleness->stale[staleness->n++] = message;
-    return true;
-}
-
 /* What the broker did not tell again when it had come back is not kept there any more. */
-static void
-forget_stale(struct hub *hub)
-{
-    struct staleness staleness = {.before = hub->stale_before};
-
-    staleness.room = topic_tree_counts(hub->tree).retained;
-    staleness.stale = calloc(staleness.room + 1, sizeof(struct topic_message *));
-    if (staleness.stale == NULL)
-        return;
-    topic_tree_retained_each(hub->tree, "#", 1, on_value, &staleness);
-    for (size_t i = 0; i < staleness.n; i++) {
-        const struct topic_message *message = staleness.stale[i];
-
-        replace(hub, topic_message_topic(message), message->topic_len, NULL);
-    }
-    free(staleness.stale);
-}
-
 static void
 on_sweep(struct timer *timer)
 {
-    forget_stale(container_of(timer, struct hub, sweep));
+    struct hub *hub = container_of(timer, struct hub, sweep);
+
+    retained_forget(&hub->retained, hub->stale_before);
 }
 
 static void
@@ -419,13 +327,6 @@ hub_members(const struct hub *hub)
     return hub->n_members;
 }
 
-struct hub_member *
-hub_first(const struct hub *hub)
-{
-    return list_empty(&hub->members) ? NULL
-                                     : container_of(hub->members.next, struct hub_member, link);
-}
-
 uint64_t
 hub_head(const struct hub *hub)
 {
@@ -442,6 +343,12 @@ bool
 hub_is_down(const struct hub *hub)
 {
     return hub->is_down;
+}
+
+bool
+hub_retains(const struct hub *hub, const char *topic, size_t len, size_t payload_len)
+{
+    return retained_fits(&hub->retained, topic, len, payload_len);
 }
 
 double
@@ -471,12 +378,12 @@ hub_new(const struct hub_options *options)
     list_init(&hub->next);
     history_init(&hub->history, conf->history_messages, conf->history_bytes);
     hub->publish_timeout = conf->publish_timeout;
-    hub->retained_max = conf->retained_max;
-    hub->retained_bytes_max = conf->retained_bytes;
     hub->is_down = conf->kind != CONF_BUS_MEMORY; /* until it tells that it is not */
     hub->live_replaces = conf->kind != CONF_BUS_MEMORY && conf->mqtt_version == CONF_MQTT_3_1_1;
     timer_init(&hub->sweep, hub->loop, on_sweep);
     hub->tree = topic_tree_new();
+    retained_init(&hub->retained, hub->tree, loop_log(hub->loop), conf->retained_max,
+                  conf->retained_bytes);
     /* After a reload others may publish already. */
     hub->reader = sequence_join(hub->sequence, hub->loop, &hub->owner, &hub->head);
     hub->history.evicted = hub->head;
@@ -490,15 +397,13 @@ hub_new(const struct hub_options *options)
 void
 hub_free(struct hub *hub)
 {
-    struct topic_message *message;
-
     if (hub == NULL)
         return;
     assert(hub->n_members == 0);
     sequence_leave(hub->reader);
     timer_deinit(&hub->sweep);
-    while (hub->tree != NULL && (message = topic_tree_retained_take(hub->tree)) != NULL)
-        topic_message_unref(message);
+    if (hub->tree != NULL)
+        retained_deinit(&hub->retained);
     topic_tree_free(hub->tree);
     history_deinit(&hub->history);
     free(hub);

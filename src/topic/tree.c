@@ -238,6 +238,7 @@ struct retained_walk {
     struct topic_levels filter;
     unsigned n_fixed; /* levels before a last `#` */
     bool open;        /* there is one */
+    bool whole;       /* all there are, those that wildcards do not stand for too */
 };
 
 static bool
@@ -248,12 +249,12 @@ is_any(const struct retained_walk *walk, unsigned depth)
 
 /* The first of these siblings that a wildcard stands for; NULL: there is none. */
 static const struct topic_node *
-visible(const struct topic_node *parent, struct list *at)
+visible(const struct retained_walk *walk, const struct topic_node *parent, struct list *at)
 {
     for (; at != &parent->children; at = at->next) {
         struct topic_node *node = container_of(at, struct topic_node, sibling);
 
-        if (parent->parent != NULL || !is_hidden(node->text, node->len))
+        if (walk->whole || parent->parent != NULL || !is_hidden(node->text, node->len))
             return node;
     }
     return NULL;
@@ -265,14 +266,14 @@ below(const struct retained_walk *walk, const struct topic_node *node, unsigned 
     if (depth >= walk->n_fixed && !walk->open)
         return NULL;
     if (is_any(walk, depth))
-        return visible(node, node->children.next);
+        return visible(walk, node, node->children.next);
     return topic_nodes_child(&walk->tree->nodes, node, &walk->filter.level[depth]);
 }
 
 static const struct topic_node *
 beside(const struct retained_walk *walk, const struct topic_node *node, unsigned depth)
 {
-    return is_any(walk, depth - 1) ? visible(node->parent, node->sibling.next) : NULL;
+    return is_any(walk, depth - 1) ? visible(walk, node->parent, node->sibling.next) : NULL;
 }
 
 /* Down, then to the side, then up and to the side. */
@@ -297,12 +298,15 @@ size_t
 topic_tree_retained_each(struct topic_tree *tree, const char *filter, size_t len,
                          topic_retained_cb fn, void *arg)
 {
-    struct retained_walk walk = {.tree = tree};
+    struct retained_walk walk = {.tree = tree, .whole = filter == NULL};
     const struct topic_node *node = tree->retained;
     unsigned depth = 0;
     size_t n = 0;
 
-    topic_levels_cut(&walk.filter, filter, len);
+    if (walk.whole)
+        topic_levels_cut(&walk.filter, "#", 1);
+    else
+        topic_levels_cut(&walk.filter, filter, len);
     walk.open = topic_level_is(&walk.filter.level[walk.filter.n - 1], '#');
     walk.n_fixed = walk.filter.n - walk.open;
     tree->walks++;

@@ -371,10 +371,15 @@ retained_values(void **state)
     assert_true(hub_retains(fixture.hub, "d", 1, 2));
     /* The broker comes back and tells of c alone: b is kept there no more. */
     publish(&fixture, SEQUENCE_DOWN, NULL, NULL, true);
+    publish(&fixture, SEQUENCE_RETAINED, "$SYS/a", "!6", true);
+    publish(&fixture, SEQUENCE_DOWN, NULL, NULL, true);
     publish(&fixture, SEQUENCE_RETAINED, "c", "!4", true);
     publish(&fixture, SEQUENCE_UP, NULL, NULL, true);
     publish(&fixture, SEQUENCE_BREAK, NULL, NULL, true);
+    run_for(&fixture.test, 0.01);
+    assert_retained(fixture.hub, "$SYS/#", "$SYS/a=!6 ");
     run_for(&fixture.test, 2.1);
+    assert_retained(fixture.hub, "$SYS/#", "");
     assert_retained(fixture.hub, "#", "c=!4 ");
     leave(&listener);
     stop(&fixture);
