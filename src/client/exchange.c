@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
+#include "client/exchange_head.h"
 #include "client/http.h"
 #include "client/http_connection.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 
 enum {
-    HEAD_MAX = 512,   /* bytes of an answer's head without the caller's lines */
     STACK_MAX = 2048, /* of an answer that needs no memory of its own */
     WHY_MAX = 512,    /* bytes of an error's sentence */
 };
@@ -178,100 +176,6 @@ exchange_frame_by_end(struct exchange *exchange)
 
 /* ---- answering ---- */
 
-static bool
-has_body(int status)
-{
-    return status >= 200 && status != 204 && status != 304;
-}
-
-/* Returns its end. */
-static char *
-put_length(char *at, uint64_t length)
-{
-    char digits[20];
-    size_t i = sizeof digits;
-
-    do
-        digits[--i] = (char)('0' + length % 10);
-    while ((length /= 10) > 0);
-    at = mempcpy(stpcpy(at, "Content-Length: "), digits + i, sizeof digits - i);
-    return stpcpy(at, "\r\n");
-}
-
-/* The line that says where the body ends (RFC 9112 section 6.3). Returns its end. */
-static char *
-put_framing(struct exchange *exchange, char *at)
-{
-    if (!has_body(exchange->status))
-        return at;
-    if (exchange->length >= 0)
-        return put_length(at, (uint64_t)exchange->length);
-    if (exchange->http10 || exchange->to_the_end) {
-        exchange->close_after = true;
-        return at;
-    }
-    exchange->chunked = true;
-    return stpcpy(at, "Transfer-Encoding: chunked\r\n");
-}
-
-static const char *
-connection_line(const struct exchange *exchange)
-{
-    /* Upgrade counts for the next hop only, which Connection has to say (RFC 9110 section 7.8). */
-    if (exchange->status == 426)
-        return exchange_closes(exchange) ? "Connection: Upgrade, close\r\n"
-                                         : "Connection: Upgrade\r\n";
-    if (exchange_closes(exchange))
-        return "Connection: close\r\n";
-    return exchange->http10 ? "Connection: keep-alive\r\n" : "";
-}
-
-/* Of this second, as each answer tells it: made once a second on each thread. */
-static const char *
-date_now(void)
-{
-    static __thread char text[64];
-    static __thread time_t of;
-    time_t now = time(NULL);
-    struct tm tm;
-
-    if (now == of)
-        return text;
-    of = now;
-    gmtime_r(&now, &tm);
-    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return text;
-}
-
-/* How many bytes the head has at most. */
-static size_t
-head_room(const struct exchange *exchange, const char *type, const char *headers)
-{
-    return HEAD_MAX + strlen(type) + strlen(headers) +
-           (exchange->lines != NULL ? strlen(exchange->lines) : 0);
-}
-
-/* Writes the head to out, which has head_room() bytes. Returns its length. */
-static size_t
-write_head(struct exchange *exchange, char *out, const char *type, const char *headers)
-{
-    const char *lines = exchange->lines != NULL ? exchange->lines : "";
-    char status[] = {' ',
-                     (char)('0' + exchange->status / 100),
-                     (char)('0' + exchange->status / 10 % 10),
-                     (char)('0' + exchange->status % 10),
-                     ' ',
-                     '\0'};
-    char *at = out;
-
-    at = stpcpy(stpcpy(stpcpy(at, "HTTP/1.1"), status), http1_reason(exchange->status));
-    at = stpcpy(stpcpy(stpcpy(at, "\r\nDate: "), date_now()), "\r\n");
-    at = stpcpy(stpcpy(stpcpy(at, type), headers), lines);
-    at = put_framing(exchange, at);
-    at = stpcpy(stpcpy(at, connection_line(exchange)), "\r\n");
-    return (size_t)(at - out);
-}
-
 /* Room for bytes that are written at once: the stack's, if they are few. NULL without memory. */
 static char *
 room_for(size_t size, char stack[STACK_MAX])
@@ -283,14 +187,14 @@ static void
 begin(struct exchange *exchange, int status, const char *type, const char *headers, int64_t length)
 {
     struct http *http = exchange_connection(exchange);
-    size_t room = head_room(exchange, type, headers);
+    size_t room = exchange_head_room(exchange, type, headers);
     char stack[STACK_MAX], *head = room_for(room, stack);
 
     assert(exchange->open && exchange->status == 0);
     exchange->status = status;
     exchange->length = length;
     if (head != NULL)
-        stream_write(http->stream, head, write_head(exchange, head, type, headers));
+        stream_write(http->stream, head, exchange_head_write(exchange, head, type, headers));
     else
         exchange->close_after = true; /* nothing is sent at all: the client sees the end */
     if (head != stack)
@@ -303,7 +207,7 @@ exchange_answer(struct exchange *exchange, int status, const char *headers, cons
                 size_t len)
 {
     struct http *http = exchange_connection(exchange);
-    size_t room = head_room(exchange, "", headers) + len, head_len;
+    size_t room = exchange_head_room(exchange, "", headers) + len, head_len;
     char stack[STACK_MAX], *whole = room_for(room, stack);
 
     assert(exchange->open && exchange->status == 0);
@@ -311,7 +215,7 @@ exchange_answer(struct exchange *exchange, int status, const char *headers, cons
     exchange->length = (int64_t)len;
     exchange->body_bytes = len;
     if (whole != NULL) {
-        head_len = write_head(exchange, whole, "", headers);
+        head_len = exchange_head_write(exchange, whole, "", headers);
         if (!exchange->head && len > 0)
             memcpy(whole + head_len, body, len);
         stream_write(http->stream, whole, head_len + (exchange->head ? 0 : len));
@@ -366,7 +270,7 @@ exchange_write(struct exchange *exchange, const void *data, size_t len)
     struct http *http = exchange_connection(exchange);
 
     assert(exchange->open && exchange->status != 0);
-    if (exchange->head || !has_body(exchange->status) || len == 0)
+    if (exchange->head || !exchange_head_has_body(exchange->status) || len == 0)
         return;
     exchange->body_bytes += len;
     if (exchange->chunked)
@@ -392,7 +296,7 @@ void
 exchange_end(struct exchange *exchange)
 {
     struct http *http = exchange_connection(exchange);
-    bool sends_body = !exchange->head && has_body(exchange->status);
+    bool sends_body = !exchange->head && exchange_head_has_body(exchange->status);
 
     assert(exchange->open && exchange->status != 0);
     if (sends_body && exchange->chunked)
