@@ -37,7 +37,8 @@ struct poll_options {
     struct hub *hub;
     const struct conf_route *route; /* outlives it */
     struct metrics_route *metrics;
-    const char *headers; /* complete lines for the answer; static */
+    const char *headers; /* complete lines for an answer in JSON, and for a refusal; static */
+    const char *refusal;
     struct poll_owner *owner;
     const struct span *filters; /* borrowed until it returns; allowed */
     unsigned n_filters;

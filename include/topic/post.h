@@ -34,7 +34,8 @@ struct post_options {
     struct hub *hub;
     const struct conf_route *route; /* outlives it */
     struct metrics_route *metrics;
-    const char *headers; /* complete lines for the answer; static */
+    const char *headers; /* complete lines for an answer in JSON, and for a refusal; static */
+    const char *refusal;
     struct post_owner *owner;
     struct span topic; /* valid; borrowed until it returns */
     bool retain;

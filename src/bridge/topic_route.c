@@ -232,6 +232,7 @@ open_poll(const struct route_context *context, struct exchange *exchange,
         .route = route,
         .metrics = client->metrics,
         .headers = JSON,
+        .refusal = ROUTE_NO_CACHE,
         .owner = &client->poll_owner,
         .filters = ask.filters,
         .n_filters = ask.n_filters,
@@ -266,8 +267,11 @@ post(const struct route_context *context, struct exchange *exchange, const struc
 {
     char topic[HTTP1_TARGET_MAX + 1];
     struct topic_client *client;
-    struct post_options options = {
-        .exchange = exchange, .hub = hub, .route = route, .headers = JSON};
+    struct post_options options = {.exchange = exchange,
+                                   .hub = hub,
+                                   .route = route,
+                                   .headers = JSON,
+                                   .refusal = ROUTE_NO_CACHE};
     const char *why =
         read_topic(exchange_request(exchange)->query, topic, sizeof topic, &options.retain);
 

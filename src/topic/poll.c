@@ -31,7 +31,7 @@ struct poll {
     struct loop *loop;
     const struct conf_route *route;
     struct metrics_route *metrics;
-    const char *headers;
+    const char *headers, *refusal;
     struct poll_owner *owner;
     struct backlog *backlog; /* what is to be told */
     unsigned n_filters;      /* those that are subscribed to */
@@ -204,7 +204,7 @@ send_answer(struct poll *poll, struct answer *answer, uint64_t number)
     metrics_add(&flow->bytes[METRICS_OUT], answer->message_bytes);
     finish(poll);
     if (answer->failed)
-        exchange_error(exchange, 503, "Retry-After: 1\r\n", "out of memory");
+        exchange_error(exchange, 503, poll->refusal, "out of memory");
     else
         exchange_answer(exchange, 200, poll->headers, gather_data(&answer->body),
                         gather_len(&answer->body));
@@ -325,6 +325,7 @@ make(const struct poll_options *options)
     poll->route = options->route;
     poll->metrics = options->metrics;
     poll->headers = options->headers;
+    poll->refusal = options->refusal;
     poll->owner = options->owner;
     timer_init(&poll->timer, poll->loop, on_timer);
     hub_join(options->hub, &poll->member, &ops);
@@ -341,7 +342,7 @@ no_memory(const struct poll_options *options)
     log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
               "out of memory");
     exchange_set_reason(options->exchange, METRICS_REFUSED_MEMORY);
-    exchange_error(options->exchange, 503, "Retry-After: 1\r\n", "out of memory");
+    exchange_error(options->exchange, 503, options->refusal, "out of memory");
 }
 
 struct poll *

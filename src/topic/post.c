@@ -23,7 +23,7 @@ struct post {
     struct hub *hub;
     const struct conf_route *route;
     struct metrics_route *metrics;
-    const char *headers;
+    const char *headers, *refusal;
     struct post_owner *post_owner;
     struct gather body;
     bool retain;
@@ -61,7 +61,7 @@ refuse(struct post *post, int status, const char *headers, const char *why)
 {
     char lines[256];
 
-    snprintf(lines, sizeof lines, "%s%s", headers, post->headers);
+    snprintf(lines, sizeof lines, "%s%s", headers, post->refusal);
     exchange_error(release(post), status, lines, why);
 }
 
@@ -150,7 +150,7 @@ post_start(const struct post_options *options)
 
     if (post == NULL) {
         exchange_set_reason(options->exchange, METRICS_REFUSED_MEMORY);
-        exchange_error(options->exchange, 503, options->headers, "out of memory");
+        exchange_error(options->exchange, 503, options->refusal, "out of memory");
         options->owner->gone(options->owner);
         return;
     }
@@ -161,6 +161,7 @@ post_start(const struct post_options *options)
     post->route = options->route;
     post->metrics = options->metrics;
     post->headers = options->headers;
+    post->refusal = options->refusal;
     post->post_owner = options->owner;
     post->retain = options->retain;
     post->topic_len = options->topic.len;

@@ -44,6 +44,8 @@ def read_head(wire):
     for line in lines:
         name, value = line.split(":", 1)
         headers.append((name.lower(), value.strip()))
+    names = [name for name, _ in headers]
+    assert len(set(names)) == len(names), head  # culvert has no answer with a line twice
     return Answer(int(status), reason, headers)
 
 
