@@ -10,6 +10,7 @@
 struct options {
     enum ws_role role;
     bool per_message;
+    bool bare_pong;
     uint64_t message_max;
 };
 
@@ -101,7 +102,10 @@ simple_header(struct simple *s, uint64_t *payload, uint8_t *opcode, bool *fin, c
     *fin = h[0] >> 7;
     masked = h[1] >> 7;
     *payload = h[1] & 127;
-    if ((h[0] >> 4 & 7) != 0 || masked != (s->options->role == WS_FROM_CLIENT))
+    if ((h[0] >> 4 & 7) != 0)
+        return 1002;
+    if (masked != (s->options->role == WS_FROM_CLIENT) &&
+        !(s->options->bare_pong && *opcode == WS_PONG && !masked))
         return 1002;
     if (*opcode >= 8 ? *opcode > 10 || !*fin || *payload > 125
                      : *opcode > 2 || (*opcode == 0) != s->in_message)
@@ -234,6 +238,7 @@ decode_cut(const struct options *options, struct fuzz in, size_t cut)
     struct ws_decoder decoder;
 
     ws_decoder_init(&decoder, options->role, options->message_max, options->per_message);
+    decoder.bare_pong = options->bare_pong;
     if (decode(&decoder, in.at, cut, &record))
         decode(&decoder, in.at + cut, in.len - cut, &record);
     ws_decoder_deinit(&decoder);
@@ -278,6 +283,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct options options = {
         .role = flags & 1 ? WS_FROM_SERVER : WS_FROM_CLIENT,
         .per_message = flags & 2,
+        .bare_pong = flags & 32,
         .message_max = limits[flags >> 2 & 7],
     };
     struct simple simple = {.options = &options, .in = in.at, .len = in.len};
