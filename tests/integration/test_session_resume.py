@@ -429,7 +429,7 @@ def test_a_session_keeps_what_it_began_with_over_a_reload(culvert, peer):
     with open(c.conf_path, "w") as file:
         file.write(text.replace("buffer = 64k", "buffer = 16k"))
     c.signal(signal.SIGHUP)
-    c.wait_log("reload")
+    c.wait_log("main reloaded")
     wait_until(lambda: open_ws(c).window == 16384, "the new configuration")
     session.cut()
     session.attach_ws()  # take_open() asserts that OPEN is the same
