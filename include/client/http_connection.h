@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * http_connection -- what http.c (reading requests), http_body.c (their bodies), exchange.c (answering
- * them), http_deadline.c and half_open.c (waiting for them) share. Nobody else includes it.
+ * http_connection -- what http.c (reading requests), http_held.c (keeping their bytes), http_body.c (their
+ * bodies), exchange.c (answering them), http_deadline.c and half_open.c (waiting for them) share. Nobody
+ * else includes it.
  *
  *      held:  | head of the open exchange | what the client sent behind it |
  *             0                       head_len                          held_len
@@ -106,6 +107,12 @@ void http_close_exchange(struct http *http);
 
 /* Keeps bytes that were read ahead. Returns 0, or -1 without memory, logged. */
 int http_hold(struct http *http, const void *data, size_t len);
+
+/* Forgets the head of an answered request; a connection that waits for the next holds no memory. */
+void http_drop_head(struct http *http);
+
+/* Of a request whose answer may take hours, what logs tell is enough: the line without its headers. */
+void http_shed_headers(struct http *http);
 
 /* Bytes that have come while a body is read: for its owner, and what is behind it is held. */
 void http_take_body(struct http *http, uint8_t *data, size_t len);

@@ -134,42 +134,6 @@ http_begin_exchange(struct http *http)
     metrics_add(&loop_metrics(http->loop)->exchanges_begun, 1);
 }
 
-/* ---- held bytes ---- */
-
-int
-http_hold(struct http *http, const void *data, size_t len)
-{
-    if (http->held_len + len > http->held_size) {
-        size_t size = (http->held_len + len + 511) & ~(size_t)511;
-        char *held = realloc(http->held, size);
-
-        if (held == NULL) {
-            log_error(loop_log(http->loop), http_name(http), "out of memory");
-            return -1;
-        }
-        http->held = held;
-        http->held_size = size;
-    }
-    memcpy(http->held + http->held_len, data, len);
-    http->held_len += len;
-    return 0;
-}
-
-/* Forgets the head of an answered request; a connection that waits for the next holds no memory. */
-static void
-drop_head(struct http *http)
-{
-    http->held_len -= http->head_len;
-    if (http->held_len > 0) {
-        memmove(http->held, http->held + http->head_len, http->held_len);
-    } else {
-        free(http->held);
-        http->held = NULL;
-        http->held_size = 0;
-    }
-    http->head_len = 0;
-}
-
 /* ---- requests ---- */
 
 static void
@@ -205,6 +169,8 @@ handle_head(struct http *http)
     http->exchange.json = exchange_accepts(&http->exchange, "application/json");
     http->handler->request(http->handler, &http->exchange);
     http->exchange.request = NULL;
+    if (http->exchange.open && http->exchange.talk && http->exchange.status == 0)
+        http_shed_headers(http);
 }
 
 /* Looks for a head in what is held from `from` on. Returns false if there is nothing to do before
@@ -310,7 +276,7 @@ http_exchange_over(struct http *http)
         end_gently(http);
         return;
     }
-    drop_head(http);
+    http_drop_head(http);
     http1_scan_init(&http->scan, http->scan.head_max);
     http_expect_head(http);
     go_on(http);

@@ -10,10 +10,13 @@ struct span
 http1_header(const struct http1_request *request, const char *name, unsigned *count)
 {
     struct span value = {NULL, 0};
+    size_t len = strlen(name);
 
     *count = 0;
     for (unsigned i = 0; i < request->n_headers; i++) {
-        if (!span_is_nocase(request->headers[i].name, name))
+        const struct span *found = &request->headers[i].name;
+
+        if (found->len != len || strncasecmp(found->at, name, len) != 0)
             continue;
         if ((*count)++ == 0)
             value = request->headers[i].value;
@@ -25,9 +28,13 @@ http1_header(const struct http1_request *request, const char *name, unsigned *co
 static size_t
 element_len(struct span list)
 {
+    const char *comma = memchr(list.at, ',', list.len);
+    size_t first = comma != NULL ? (size_t)(comma - list.at) : list.len;
     bool quoted = false;
     size_t i;
 
+    if (memchr(list.at, '"', first) == NULL)
+        return first;
     for (i = 0; i < list.len; i++) {
         char c = list.at[i];
 

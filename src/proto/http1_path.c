@@ -82,6 +82,8 @@ is_key(struct span raw, const char *key)
 
     if (raw.len > 0 && raw.at[0] != '%' && raw.at[0] != *key)
         return false; /* as most are */
+    if (raw.len == 0 || memchr(raw.at, '%', raw.len) == NULL)
+        return span_is(raw, key);
     for (; raw.len > 0; key++) {
         int byte = take_byte(&raw, &encoded);
 
