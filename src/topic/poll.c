@@ -2,10 +2,7 @@
 #include "topic/poll.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/blob.h"
-#include "base/gather.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -13,15 +10,12 @@
 #include "conf/conf.h"
 #include "event/timer.h"
 #include "topic/backlog.h"
-#include "topic/cursor.h"
-#include "topic/envelope.h"
 #include "topic/hub.h"
 #include "topic/message.h"
-
-#define BEGINNING "{\"messages\":["
+#include "topic/poll_answer.h"
 
 enum {
-    SLICE = 32, /* messages that are looked up at a time */
+    TURN = 4 * POLL_ANSWER_PIECE, /* bytes of a streamed answer in one turn */
 };
 
 struct poll {
@@ -33,10 +27,11 @@ struct poll {
     struct metrics_route *metrics;
     const char *headers, *refusal;
     struct poll_owner *owner;
-    struct backlog *backlog; /* what is to be told */
-    unsigned n_filters;      /* those that are subscribed to */
-    uint64_t first;          /* that came for it and is to be looked at; 0: none came */
-    bool was_told[2];        /* of the bus: that it went, that it came */
+    struct backlog *backlog;      /* what is to be told */
+    struct poll_answer *streamed; /* an answer on its way; NULL: it waits for one */
+    unsigned n_filters;           /* those that are subscribed to */
+    uint64_t first;               /* that came for it and is to be looked at; 0: none came */
+    bool was_told[2];             /* of the bus: that it went, that it came */
     struct timer timer;
     struct loop_deferred free_later;
     struct hub_filter filters[];
@@ -57,125 +52,15 @@ release(struct poll *poll)
         hub_unsubscribe(&poll->filters[i]);
     hub_leave(&poll->member);
     backlog_free(poll->backlog);
+    if (poll->streamed != NULL)
+        poll_answer_clear(poll->streamed);
+    free(poll->streamed);
     timer_deinit(&poll->timer);
     poll->exchange = NULL;
     loop_defer(poll->loop, &poll->free_later, on_free);
 }
 
 /* ---- the answer ---- */
-
-struct answer {
-    struct gather body;
-    size_t bytes; /* of topics and payloads */
-    unsigned messages;
-    size_t message_bytes; /* as the client gets them */
-    unsigned n;
-    bool partial; /* there may be more in history */
-    bool failed;
-};
-
-static void
-add(struct answer *answer, const void *bytes, size_t len)
-{
-    if (gather_add(&answer->body, bytes, len) != 0)
-        answer->failed = true;
-}
-
-static void
-add_element(struct answer *answer, const void *json, size_t len)
-{
-    if (answer->n == 0)
-        add(answer, BEGINNING, strlen(BEGINNING));
-    else
-        add(answer, ",", 1);
-    answer->n++;
-    add(answer, json, len);
-}
-
-static void
-add_message(struct answer *answer, struct poll *poll, struct topic_message *message,
-            enum topic_form form)
-{
-    struct blob *blob = topic_message_form(message, form, hub_epoch(poll->member.hub));
-
-    if (blob == NULL) {
-        answer->failed = true;
-        return;
-    }
-    add_element(answer, blob->data + blob->tag, blob->len - blob->tag);
-    answer->bytes += message->topic_len + message->payload_len;
-    answer->messages++;
-    answer->message_bytes += blob->len - blob->tag;
-}
-
-static bool
-is_full(const struct answer *answer, const struct poll *poll)
-{
-    return answer->failed || answer->n >= poll->route->queue_messages ||
-           answer->bytes >= poll->route->queue_bytes;
-}
-
-/* Those that come in any case, whatever their number: nobody could ask for the rest. */
-static void
-add_retained(struct answer *answer, struct poll *poll)
-{
-    struct topic_message *messages[SLICE];
-    unsigned n;
-
-    while (!answer->failed && (n = backlog_retained(poll->backlog, messages, SLICE)) > 0) {
-        for (unsigned i = 0; i < n; i++)
-            add_message(answer, poll, messages[i], TOPIC_FORM_FRAME_RETAINED);
-        backlog_retained_sent(poll->backlog, n);
-    }
-}
-
-/* Returns the number up to which all was told. Where history is too long for one turn, the client asks for the
- * rest. */
-static uint64_t
-add_history(struct answer *answer, struct poll *poll)
-{
-    struct backlog *backlog = poll->backlog;
-    struct topic_message *messages[SLICE];
-    unsigned work = BACKLOG_WORK;
-    int n;
-
-    while ((n = backlog_history(backlog, poll->member.hub, poll->route->retain, messages, SLICE,
-                                &work)) > 0) {
-        for (int i = 0; i < n; i++) {
-            if (is_full(answer, poll))
-                return backlog->after;
-            add_message(answer, poll, messages[i], TOPIC_FORM_FRAME);
-            backlog_history_sent(backlog, messages[i]->number);
-        }
-    }
-    answer->partial = work == 0 && backlog->after < backlog->until;
-    return answer->partial ? backlog->after : backlog->since;
-}
-
-static void
-add_reset(struct answer *answer, struct poll *poll)
-{
-    char json[64];
-    size_t len = topic_envelope_reset(json);
-
-    if (!poll->backlog->reset)
-        return;
-    poll->backlog->reset = false;
-    add_element(answer, json, len);
-}
-
-static void
-add_states(struct answer *answer, const struct poll *poll)
-{
-    char json[64];
-
-    for (unsigned up = 0; up < 2; up++) {
-        size_t len = topic_envelope_bus(json, up == 1);
-
-        if (poll->was_told[up])
-            add_element(answer, json, len);
-    }
-}
 
 static void
 finish(struct poll *poll)
@@ -188,45 +73,117 @@ finish(struct poll *poll)
 }
 
 static void
-send_answer(struct poll *poll, struct answer *answer, uint64_t number)
+count(const struct poll *poll, const struct poll_answer *answer)
 {
-    struct exchange *exchange = poll->exchange;
     struct metrics_flow *flow = &poll->metrics->flows[METRICS_LONGPOLL];
-    char since[CURSOR_MAX + 1];
 
-    cursor_write(since, hub_epoch(poll->member.hub), number);
-    if (answer->n == 0)
-        add(answer, BEGINNING, strlen(BEGINNING));
-    add(answer, "],\"since\":\"", 11);
-    add(answer, since, strlen(since));
-    add(answer, "\"}\n", 3);
     metrics_add(&flow->messages[METRICS_OUT], answer->messages);
     metrics_add(&flow->bytes[METRICS_OUT], answer->message_bytes);
+}
+
+/* All of it at once. */
+static void
+send_answer(struct poll *poll, struct poll_answer *answer)
+{
+    struct exchange *exchange = poll->exchange;
+
+    poll_answer_end(answer);
+    count(poll, answer);
     finish(poll);
     if (answer->failed)
         exchange_error(exchange, 503, poll->refusal, "out of memory");
     else
         exchange_answer(exchange, 200, poll->headers, gather_data(&answer->body),
                         gather_len(&answer->body));
-    gather_clear(&answer->body);
+}
+
+/* Its last piece is written. Half an answer is none: the client sees the end of the connection. */
+static void
+end_stream(struct poll *poll)
+{
+    struct exchange *exchange = poll->exchange;
+    bool failed = poll->streamed->failed || exchange_is_lost(exchange);
+
+    count(poll, poll->streamed);
+    finish(poll);
+    if (failed)
+        exchange_break(exchange);
+    else
+        exchange_end(exchange);
+}
+
+/* Writes as long as the client takes it, but leaves turns to others. */
+static void
+stream_on(struct poll *poll)
+{
+    struct poll_answer *answer = poll->streamed;
+    size_t written = 0;
+    bool last = false;
+
+    while (!last && !answer->failed && written < TURN && !exchange_is_lost(poll->exchange) &&
+           exchange_pending(poll->exchange) <= HTTP_ANSWER_HIGH) {
+        last = poll_answer_next(answer);
+        if (last)
+            poll_answer_end(answer);
+        written += gather_len(&answer->body);
+        exchange_write(poll->exchange, gather_data(&answer->body), gather_len(&answer->body));
+        gather_clear(&answer->body);
+    }
+    if (last || answer->failed || exchange_is_lost(poll->exchange))
+        end_stream(poll);
+    else if (written >= TURN)
+        timer_set(&poll->timer, loop_now(poll->loop));
+}
+
+static void
+on_progress(struct exchange_owner *owner)
+{
+    stream_on(container_of(owner, struct poll, exchange_owner));
+}
+
+static void
+on_gone(struct exchange_owner *owner)
+{
+    finish(container_of(owner, struct poll, exchange_owner));
+}
+
+/* The first piece is made, and more is to come. */
+static void
+begin_stream(struct poll *poll, struct poll_answer *answer)
+{
+    static const struct exchange_events events = {.progress = on_progress, .gone = on_gone};
+
+    poll->streamed = malloc(sizeof *poll->streamed);
+    if (poll->streamed == NULL) {
+        answer->failed = true;
+        send_answer(poll, answer);
+        return;
+    }
+    *poll->streamed = *answer;
+    answer->body.block = NULL;
+    timer_set(&poll->timer, 0);
+    poll->exchange_owner.events = &events;
+    exchange_set_owner(poll->exchange, &poll->exchange_owner);
+    exchange_begin(poll->exchange, 200, poll->headers, -1);
+    stream_on(poll);
 }
 
 /* Answers if there is something to tell, or if it has to. */
 static void
 look(struct poll *poll, bool must)
 {
-    struct answer answer = {.n = 0};
-    uint64_t number;
+    struct poll_answer answer = {
+        .hub = poll->member.hub,
+        .backlog = poll->backlog,
+        .route = poll->route,
+        .was_told = {poll->was_told[0], poll->was_told[1]},
+    };
 
-    add_reset(&answer, poll);
-    add_retained(&answer, poll);
-    number = add_history(&answer, poll);
-    add_reset(&answer, poll); /* history was lost meanwhile: it begins anew */
-    add_retained(&answer, poll);
-    if (answer.n == 0)
-        add_states(&answer, poll);
-    if (answer.n > 0 || answer.partial || answer.failed || must)
-        send_answer(poll, &answer, number);
+    if (!poll_answer_next(&answer))
+        begin_stream(poll, &answer);
+    else if (answer.n > 0 || answer.partial || answer.failed || must)
+        send_answer(poll, &answer);
+    poll_answer_clear(&answer);
 }
 
 /* ---- waiting ---- */
@@ -272,6 +229,8 @@ op_flush(struct hub_member *member)
 {
     struct poll *poll = container_of(member, struct poll, member);
 
+    if (poll->streamed != NULL)
+        return;
     widen(poll);
     look(poll, false);
 }
@@ -281,14 +240,12 @@ on_timer(struct timer *timer)
 {
     struct poll *poll = container_of(timer, struct poll, timer);
 
+    if (poll->streamed != NULL) {
+        stream_on(poll);
+        return;
+    }
     widen(poll);
     look(poll, true);
-}
-
-static void
-on_gone(struct exchange_owner *owner)
-{
-    finish(container_of(owner, struct poll, exchange_owner));
 }
 
 /* Returns -1 without memory. */
@@ -360,6 +317,8 @@ poll_open(const struct poll_options *options)
     look(poll, options->since == NULL || exchange_is_draining(options->exchange));
     if (poll->exchange == NULL)
         return NULL;
+    if (poll->streamed != NULL)
+        return poll;
     if (subscribe(poll, options->filters, options->n_filters) != 0) {
         finish(poll);
         no_memory(options);
@@ -376,7 +335,7 @@ poll_open(const struct poll_options *options)
 void
 poll_leave(struct poll *poll)
 {
-    if (poll->exchange == NULL)
+    if (poll->exchange == NULL || poll->streamed != NULL)
         return;
     widen(poll);
     look(poll, true);

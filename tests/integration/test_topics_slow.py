@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Subscribers that read slowly, or nothing: what they lose is told in its place, and nobody else waits for them."""
 
+import json
 import os
+import signal
+import socket
 import threading
 
 import pytest
 
-from harness.http import request
-from harness.topics import KINDS, STREAM, Publisher, brief, number, route, url
+from harness.http import read_answer, request
+from harness.topics import KINDS, STREAM, Publisher, TopicPoll, brief, number, route, url
 from harness.wait import Stopwatch
 from harness.ws import upgrade_request
 
@@ -278,3 +281,68 @@ def test_a_stalled_one_among_a_thousand_delays_nobody(culvert):
         while not got or got[-1] != ("sensors/a", "the end"):
             got.append(brief(client.next()))
         assert "dropped" in got
+
+
+# ---- long answers ----
+
+VALUES = 64
+
+
+def retain_many(p):
+    texts = [f"{i:06} ".encode() + os.urandom(BULK // 2).hex().encode() for i in range(VALUES)]
+    for i, text in enumerate(texts):
+        p.put(f"sensors/{i}", text, retain=1)
+    return [(f"sensors/{i}", text.decode(), True) for i, text in enumerate(texts)]
+
+
+def test_polls_that_nobody_reads_hold_no_copies_of_what_is_retained(culvert):
+    c, p = start(culvert)
+    kept = retain_many(p)
+    first = TopicPoll(c, ["sensors/#"])
+    assert [brief(one) for one in first.poll()] == kept  # it makes what all others refer to
+    assert first.answer["transfer-encoding"] == "chunked"
+    before = c.stats().live_bytes
+    clients = [TopicPoll(c, ["sensors/#"], receive_buffer=4096) for _ in range(20)]
+    for client in clients:
+        client.send()
+    well_behaved = TopicPoll(c, ["chat/+"], since=first.asked)
+    well_behaved.send()
+    said = p.put("chat/a", "not held up")
+    assert [one["id"] for one in well_behaved.receive()] == [said]
+    assert c.stats().live_bytes - before < 20 * 400_000 < 20 * VALUES * BULK / 10
+    # What comes meanwhile is in the next answer.
+    later = p.put("sensors/3", "later")
+    for client in clients[:10]:
+        assert [brief(one) for one in client.receive()] == kept
+        assert [one["id"] for one in client.poll()] == [later]
+    for client in clients[10:]:
+        client.close()
+
+
+@pytest.mark.parametrize("way", ["leave", "kill"])
+def test_culvert_ends_in_the_middle_of_a_long_answer(culvert, way):
+    c, p = start(culvert)
+    kept = retain_many(p)
+    client = TopicPoll(c, ["sensors/#"], receive_buffer=4096)
+    client.send()
+    client.wire.sock.recv(1, socket.MSG_PEEK)  # it has begun
+    c.signal(signal.SIGTERM)
+    c.wait_log("main draining")
+    if way == "leave":
+        assert [brief(one) for one in client.receive()] == kept
+        client.close()
+    else:
+        c.signal(signal.SIGTERM)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.receive()
+    assert c.wait_exit() == 0
+
+
+def test_an_old_client_gets_a_long_answer_to_the_end(culvert):
+    c, p = start(culvert)
+    kept = retain_many(p)
+    wire = c.http(receive_buffer=4096)
+    wire.send(b"GET /live?topic=sensors/%23 HTTP/1.0\r\nAccept: application/json\r\n\r\n")
+    answer = read_answer(wire)
+    assert answer["content-length"] is None and answer["connection"] == "close"
+    assert [brief(one) for one in json.loads(answer.body)["messages"]] == kept
