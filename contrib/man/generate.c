@@ -50,7 +50,8 @@ static const struct part parts[] = {
     {"route /", "route", WITHOUT_DEFAULT, "",
      "; [route /PATH] or [route HOST/PATH]: '/x' is that path alone, '/x/' is all below it; the\n"
      "; longest wins. A route takes any key of [defaults] too. Targets: tcp://HOST:PORT,\n"
-     "; tls://HOST:PORT, unix:PATH, map:FILE, echo:, topics:, topics:BUS and files:DIR.\n"},
+     "; tls://HOST:PORT, unix:PATH, mqtt://HOST, mqtts://HOST, mqtt+unix:PATH, map:FILE, echo:,\n"
+     "; topics:, topics:BUS and files:DIR.\n"},
 };
 
 static bool

@@ -72,7 +72,7 @@ enum conf_target_kind {
     CONF_TARGET_FILES,  /* files:DIR */
     CONF_TARGET_MAP,    /* map:FILE: the request's token chooses */
     CONF_TARGET_TOPICS, /* topics:[BUS] */
-    CONF_TARGET_MQTT,   /* mqtt://HOST[:PORT] */
+    CONF_TARGET_MQTT,   /* mqtt://HOST[:PORT], mqtt+unix:/PATH */
     CONF_TARGET_MQTTS,  /* mqtts://HOST[:PORT] */
 };
 
@@ -81,7 +81,7 @@ struct conf_target {
     char *text; /* as configured, for logs */
     char *host; /* a name or a numeric address, IPv6 without brackets; tcp, tls, mqtt, mqtts */
     uint16_t port;
-    char *path; /* unix: the socket; files: the directory; map: the file; absolute */
+    char *path; /* unix, mqtt+unix: the socket; files: the directory; map: the file; absolute */
     char *bus;  /* topics: its name, "" for that of [bus] */
 };
 

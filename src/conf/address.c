@@ -233,7 +233,7 @@ static bool
 target_path(struct conf_context *context, const struct conf_place *place, const char *rest,
             struct conf_target *target)
 {
-    if (target->kind == CONF_TARGET_UNIX)
+    if (target->kind == CONF_TARGET_UNIX || target->kind == CONF_TARGET_MQTT)
         target->path = conf_path_socket(context, place, rest);
     else
         target->path = conf_path_existing(context, place, rest, target->kind == CONF_TARGET_FILES);
@@ -244,29 +244,33 @@ bool
 conf_address_target(struct conf_context *context, const struct conf_place *place,
                     const struct conf_key *key, const char *value, struct conf_target *target)
 {
-    static const char *const schemes[] = {
-        [CONF_TARGET_TCP] = "tcp://",     [CONF_TARGET_TLS] = "tls://",
-        [CONF_TARGET_UNIX] = "unix:",     [CONF_TARGET_ECHO] = "echo:",
-        [CONF_TARGET_FILES] = "files:",   [CONF_TARGET_MAP] = "map:",
-        [CONF_TARGET_TOPICS] = "topics:", [CONF_TARGET_MQTT] = "mqtt://",
-        [CONF_TARGET_MQTTS] = "mqtts://",
+    static const struct {
+        const char *scheme;
+        enum conf_target_kind kind;
+        bool broker; /* HOST[:PORT] follows */
+    } known[] = {
+        {"tcp://", CONF_TARGET_TCP, false},      {"tls://", CONF_TARGET_TLS, false},
+        {"unix:", CONF_TARGET_UNIX, false},      {"echo:", CONF_TARGET_ECHO, false},
+        {"files:", CONF_TARGET_FILES, false},    {"map:", CONF_TARGET_MAP, false},
+        {"topics:", CONF_TARGET_TOPICS, false},  {"mqtt://", CONF_TARGET_MQTT, true},
+        {"mqtt+unix:", CONF_TARGET_MQTT, false}, {"mqtts://", CONF_TARGET_MQTTS, true},
     };
     const char *rest = NULL;
-    unsigned kind = 0;
+    unsigned i = 0;
 
     memset(target, 0, sizeof(*target));
-    while (kind <= CONF_TARGET_MQTTS && (rest = behind(value, schemes[kind])) == NULL)
-        kind++;
+    while (i < sizeof known / sizeof known[0] && (rest = behind(value, known[i].scheme)) == NULL)
+        i++;
     if (rest == NULL)
         return refuse(context, place, key, value);
-    target->kind = (enum conf_target_kind)kind;
+    target->kind = known[i].kind;
     target->text = conf_pool_copy(context->pool, value, strlen(value));
     if (target->text == NULL)
         return false;
     if (target->kind == CONF_TARGET_TCP || target->kind == CONF_TARGET_TLS)
         return target_host(conf_pool_copy(context->pool, rest, strlen(rest)), target) ||
                refuse(context, place, key, value);
-    if (target->kind == CONF_TARGET_MQTT || target->kind == CONF_TARGET_MQTTS)
+    if (known[i].broker)
         return target_broker(context, rest, target) || refuse(context, place, key, value);
     if (target->kind == CONF_TARGET_TOPICS)
         return (*rest == '\0' || conf_address_is_bus_name(rest) ||

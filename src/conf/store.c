@@ -248,6 +248,8 @@ print_target(const struct conf_target *target, FILE *out)
 {
     if (target->kind == CONF_TARGET_UNIX)
         fputs("unix:", out);
+    if (target->kind == CONF_TARGET_MQTT && target->path != NULL)
+        fputs("mqtt+unix:", out);
     if (target->kind == CONF_TARGET_FILES)
         fputs("files:", out);
     if (target->kind == CONF_TARGET_MAP)

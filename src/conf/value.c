@@ -318,7 +318,7 @@ expected_form(const struct conf_key *key)
         return "networks such as 10.0.0.0/8, 192.0.2.1, fd00::/8 or unix separated by commas";
     case CONF_TARGET:
         return "tcp://HOST:PORT, tls://HOST:PORT, mqtt://HOST[:PORT], mqtts://HOST[:PORT], "
-               "unix:PATH, topics:, topics:BUS, map:FILE, echo: or files:DIR";
+               "mqtt+unix:PATH, unix:PATH, topics:, topics:BUS, map:FILE, echo: or files:DIR";
     case CONF_MODE:
         return "an octal mode from 0000 to 0777 (such as 0660)";
     case CONF_NUMBER:

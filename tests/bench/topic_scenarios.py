@@ -3,7 +3,7 @@
 
 from pushpin import Pushpin
 from topic_servers import (
-    BareFanout, CulvertBroker, CulvertBrokerJson, CulvertBytes, CulvertJson, CulvertPass, CulvertTopics,
+    BareFanout, CulvertBroker, CulvertBrokerJson, CulvertBytes, CulvertJson, CulvertPass, CulvertTopics, CulvertUnix,
     Mosquitto, NchanTopics, NginxPass)
 
 BURST = 20
@@ -56,14 +56,16 @@ def brokers():
 
 
 def passes():
-    kinds = dict.fromkeys((CulvertPass, CulvertBytes, NginxPass, Mosquitto), "mqtt-ws")
+    """By the broker's TCP port, and once more by its unix socket."""
     goals = {"nginx+mosquitto ws": 0.90}
-    for upload, name, way in ((True, "publish", "64 clients publish"), (False, "subscribe", "64 clients get")):
-        for burst in (1, BURST):
-            yield TopicScenario(
-                f"mqtt-{name}{'-burst' if burst > 1 else ''}",
-                f"{way} QoS 0 messages over WebSocket, {burst} at a time", kinds, 64, burst, upload,
-                units=20000 * (1 if burst == 1 else 3), goals=goals)
+    ways = {"": (CulvertPass, CulvertBytes, NginxPass, Mosquitto), "-unix": (CulvertUnix, NginxPass)}
+    for upload, name, what in ((True, "publish", "64 clients publish"), (False, "subscribe", "64 clients get")):
+        for way, kinds in ways.items():
+            for burst in (1, BURST):
+                yield TopicScenario(
+                    f"mqtt-{name}{way}{'-burst' if burst > 1 else ''}",
+                    f"{what} QoS 0 messages over WebSocket, {burst} at a time", dict.fromkeys(kinds, "mqtt-ws"),
+                    64, burst, upload, units=20000 * (1 if burst == 1 else 3), goals=goals)
 
 
 TOPIC_SCENARIOS = (*fanouts(), *brokers(), *passes())

@@ -128,7 +128,8 @@ def start_mosquitto(server):
         "user root\npersistence false\nlog_type error\nlog_dest stderr\nallow_anonymous true\n"
         "max_queued_messages 10000\n"
         f"listener {server.ports['broker']} 127.0.0.1\n"
-        f"listener {server.ports['broker-ws']} 127.0.0.1\nprotocol websockets\n")
+        f"listener {server.ports['broker-ws']} 127.0.0.1\nprotocol websockets\n"
+        f"listener 0 {server.folder}/broker.sock\n")
     server.run(["mosquitto", "-c", conf])
 
 
@@ -194,7 +195,7 @@ class CulvertPass(Mosquitto):
 
     name = "culvert"
     broker_behind = True
-    target = "target = mqtt://127.0.0.1:{port}\n"
+    target = "target = mqtt://127.0.0.1:{port}\n"  # {folder}/broker.sock is the same one's
 
     def start(self, wrapper=()):
         start_mosquitto(self)
@@ -205,7 +206,7 @@ class CulvertPass(Mosquitto):
             "culvert.ini",
             f"[server]\nlisten = 127.0.0.1:{port}\nworkers = 1\nadmin = off\n"
             "[log]\nlevel = warn\naccess = no\n"
-            f"[route /mqtt]\n{self.target.format(port=self.ports['broker'])}origins = any\nheartbeat = 10m\n")
+            f"[route /mqtt]\n{self.target.format(port=self.ports['broker'], folder=self.folder)}origins = any\nheartbeat = 10m\n")
         self.run([self.bench.culvert, "-c", conf], wrapper)
         return self.wait()
 
@@ -215,6 +216,13 @@ class CulvertBytes(CulvertPass):
 
     name = "culvert tcp"
     target = "target = tcp://127.0.0.1:{port}\nsubprotocols = mqtt\n"
+
+
+class CulvertUnix(CulvertPass):
+    """WebSockets to the broker's unix socket, which its WebSocket listener cannot be on."""
+
+    name = "culvert unix"
+    target = "target = mqtt+unix:{folder}/broker.sock\n"
 
 
 class NginxPass(Mosquitto):

@@ -71,6 +71,24 @@ def test_over_tls(culvert, tmp_path, certs):
         Client(OverWebSocket(c)).connect().ping()
 
 
+@pytest.mark.parametrize("rules", ["", "mqtt_publish = chat/#\nmqtt_client_id_prefix = web-\n"])
+def test_a_broker_on_a_unix_socket(culvert, tmp_path, rules):
+    path = tmp_path / "broker.sock"
+    c = culvert(f"[route /mqtt]\ntarget = mqtt+unix:{path}\n{rules}")
+    with pytest.raises(Refused) as refused:
+        c.ws("/mqtt", subprotocols=["mqtt"])
+    assert refused.value.status == 502
+    with mosquitto(tmp_path, f"listener 0 {path}\nallow_anonymous true\n"):
+        one, two = Client(OverWebSocket(c), V5).connect(client_id="one"), Client(OverWebSocket(c)).connect()
+        assert two.subscribe("chat/#") == b"\0"
+        one.publish("chat/a", bytes(range(256)) * 1024)
+        assert two.recv().payload(V311) == bytes(range(256)) * 1024
+    for client in (one, two):
+        assert client.ends() == (b"", 1000)
+        client.carrier.ws.send_close()
+    assert len(c.wait_log(f"access .*target=mqtt.unix:{path} ended_by=target", 2)) == 2
+
+
 def test_subprotocols(culvert, broker):
     c = start(culvert, broker)
     assert c.ws("/mqtt", subprotocols=["x", "mqttv3.1", "mqtt"]).subprotocol == "mqttv3.1"

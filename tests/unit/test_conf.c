@@ -312,7 +312,7 @@ what_must_be_there(void **state)
                     "1: [server] listen: missing; it has no default\n"
                     "3: [route /a] target: missing; it has no default\n"
                     "5: [route /b] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
-                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, "
+                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], mqtt+unix:PATH, unix:PATH, "
                     "topics:, topics:BUS, map:FILE, echo: or files:DIR, got \"\"\n"
                     "6: [tls] certificate: missing; it has no default\n"
                     "6: [tls] private_key: missing; it has no default\n");

@@ -71,7 +71,7 @@ admin_and_proxies(void **state)
                     "3: [server] admin: expected PORT, :PORT, HOST:PORT with a numeric host or "
                     "localhost, [IPV6]:PORT, unix:PATH or off, got \"81 tls\"\n"
                     "5: [route /] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
-                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, "
+                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], mqtt+unix:PATH, unix:PATH, "
                     "topics:, topics:BUS, map:FILE, echo: or files:DIR, got \"map:\"\n");
     assert_mistakes("[server]\nlisten = 127.0.0.1:9180\n[route /]\ntarget = map:/none\n",
                     "2: [server] listen: the same address as admin's; each needs its own\n"
@@ -185,8 +185,8 @@ target_mistakes(void **state)
         assert_true(
             asprintf(&expected,
                      "4: [route /] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
-                     "mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, topics:, topics:BUS, "
-                     "map:FILE, echo: or files:DIR, got \"%s\"\n",
+                     "mqtt://HOST[:PORT], mqtts://HOST[:PORT], mqtt+unix:PATH, unix:PATH, topics:, "
+                     "topics:BUS, map:FILE, echo: or files:DIR, got \"%s\"\n",
                      bad[i]) > 0);
         assert_mistakes(text, expected);
         free(text);

@@ -233,8 +233,8 @@ arguments_that_are_refused(void **state)
     "PORT, :PORT, HOST:PORT with a numeric host or localhost, [IPV6]:PORT or unix:PATH, and then " \
     "perhaps tls, proxy"
 #define TARGET_FORMS                                                                               \
-    "tcp://HOST:PORT, tls://HOST:PORT, mqtt://HOST[:PORT], mqtts://HOST[:PORT], unix:PATH, "       \
-    "topics:, topics:BUS, map:FILE, echo: or "                                                     \
+    "tcp://HOST:PORT, tls://HOST:PORT, mqtt://HOST[:PORT], mqtts://HOST[:PORT], "                  \
+    "mqtt+unix:PATH, unix:PATH, topics:, topics:BUS, map:FILE, echo: or "                          \
     "files:DIR"
     (void)state;
     refuse_arguments("host:1", "host", "/nonexistent",

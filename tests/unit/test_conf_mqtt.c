@@ -48,6 +48,25 @@ targets(void **state)
 }
 
 static void
+a_broker_on_a_unix_socket(void **state)
+{
+    struct conf *conf = parse(HEAD "[route /]\ntarget = mqtt+unix:/run/broker\nmqtt_publish = a\n");
+    const struct conf_route *route = &conf->routes[0];
+
+    (void)state;
+    assert_int_equal(route->target.kind, CONF_TARGET_MQTT);
+    assert_string_equal(route->target.path, "/run/broker");
+    assert_null(route->target.host);
+    assert_int_equal(conf_route_use(route), CONF_USE_MQTT);
+    assert_string_equal(route->subprotocols[0], "mqtt");
+    conf_unref(conf);
+    assert_mistakes(HEAD "[route /]\ntarget = mqtt+unix:\n",
+                    "4: [route /] target: expected tcp://HOST:PORT, tls://HOST:PORT, "
+                    "mqtt://HOST[:PORT], mqtts://HOST[:PORT], mqtt+unix:PATH, unix:PATH, topics:, "
+                    "topics:BUS, map:FILE, echo: or files:DIR, got \"mqtt+unix:\"\n");
+}
+
+static void
 subprotocols(void **state)
 {
     struct conf *conf = parse(HEAD "[defaults]\nsubprotocols = chat\n"
@@ -160,11 +179,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(targets),
-        cmocka_unit_test(subprotocols),
-        cmocka_unit_test(no_messages_of_its_own),
-        cmocka_unit_test(rules),
-        cmocka_unit_test(rules_that_do_not_fit),
+        cmocka_unit_test(targets),      cmocka_unit_test(a_broker_on_a_unix_socket),
+        cmocka_unit_test(subprotocols), cmocka_unit_test(no_messages_of_its_own),
+        cmocka_unit_test(rules),        cmocka_unit_test(rules_that_do_not_fit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
