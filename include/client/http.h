@@ -115,6 +115,8 @@ struct exchange_events {
     /* That was all of it; or, with error, it is malformed or late, and nothing more will come. Once. The
      * owner answers, now or later. */
     void (*body_end)(struct exchange_owner *owner, const struct http1_error *error);
+    /* After exchange_call_at(): that time has come. */
+    void (*due)(struct exchange_owner *owner);
 };
 
 /* Embedded in who answers later. */
@@ -130,6 +132,10 @@ void exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner)
  * the body may be is the owner's care: who answers before its end ends the connection.
  */
 void exchange_read_body(struct exchange *exchange, double timeout);
+
+/* The owner, whose events have it, is called once at that time on the clock of loop_now(), if the exchange is
+ * still open; replaces an earlier one. 0: never. */
+void exchange_call_at(struct exchange *exchange, double due);
 
 /* The answer is to be a conversation: a client that ends its side before, has gone. */
 void exchange_expect_talk(struct exchange *exchange);

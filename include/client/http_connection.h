@@ -34,6 +34,7 @@ struct exchange {
     struct http1_body body; /* while reads_body */
     double body_timeout;
     double body_due;     /* when the next piece must have come; 0: never */
+    double call_at;      /* when the owner wants to be called; 0: never */
     int64_t length;      /* announced, -1 if not known */
     uint64_t body_bytes; /* written so far */
     size_t method_at;    /* of the method in held */

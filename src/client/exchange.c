@@ -25,6 +25,13 @@ exchange_set_owner(struct exchange *exchange, struct exchange_owner *owner)
 }
 
 void
+exchange_call_at(struct exchange *exchange, double due)
+{
+    exchange->call_at = due;
+    http_arm(exchange_connection(exchange));
+}
+
+void
 exchange_expect_talk(struct exchange *exchange)
 {
     exchange->talk = true;

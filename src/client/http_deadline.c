@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The one timer of a connection: who writes a head or a body too slowly, who takes nothing. */
+/* The one timer of a connection: who writes a head or a body too slowly, who takes nothing, and who has
+ * waited long enough for an answer. */
 #include "base/log.h"
 #include "client/http_connection.h"
 
@@ -13,6 +14,8 @@ http_arm(struct http *http)
         due = http->head_due;
     if (http->exchange.open && http->exchange.reads_body)
         due = timer_sooner(due, http->exchange.body_due);
+    if (http->exchange.open)
+        due = timer_sooner(due, http->exchange.call_at);
     timer_set(&http->timer, due);
 }
 
@@ -29,6 +32,12 @@ http_on_timeout(struct timer *timer)
     if (http->exchange.open && http->exchange.reads_body && http->exchange.body_due != 0 &&
         loop_now(http->loop) >= http->exchange.body_due) {
         http_body_is_late(http);
+        return;
+    }
+    if (http->exchange.open && http->exchange.call_at != 0 &&
+        loop_now(http->loop) >= http->exchange.call_at) {
+        exchange_call_at(&http->exchange, 0);
+        http->exchange.owner->events->due(http->exchange.owner);
         return;
     }
     if (stream_pending(http->stream) > 0 || http->exchange.open ||

@@ -135,11 +135,11 @@ http1_reason(int status)
 bool
 http1_is_media_type(struct span value, const char *media_type)
 {
-    const char *semicolon = memchr(value.at, ';', value.len);
+    size_t len = strlen(media_type);
 
-    if (semicolon != NULL)
-        value.len = (size_t)(semicolon - value.at);
-    while (value.len > 0 && http1_is_space(value.at[value.len - 1]))
-        value.len--;
-    return span_is_nocase(value, media_type);
+    if (value.len < len || strncasecmp(value.at, media_type, len) != 0)
+        return false;
+    while (len < value.len && http1_is_space(value.at[len]))
+        len++;
+    return len == value.len || value.at[len] == ';';
 }

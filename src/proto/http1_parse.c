@@ -6,7 +6,7 @@
  * The packaged parser is lenient in ways that let two readers disagree (a space before the colon,
  * bare LF, folding, "Content-Length : 5" as an unknown header); the scan has refused all that
  * before. It also knows a fixed list of methods and fails at any other, whereas to us an unknown
- * one is the route's business (405): so it is always told GET. Its limit on the size of a head is a
+ * one is the route's business (405): so it is always told of "GET /". Its limit on the size of a head is a
  * global of the library; HTTP1_HEAD_MAX lies below it.
  */
 #include <http_parser.h>
@@ -68,12 +68,11 @@ read_version(struct span version, struct http1_request *request, struct http1_er
     return HTTP1_DONE;
 }
 
-/* Reads the request line off *rest and leaves it at what follows the method: what the packaged
- * parser is to see. */
+/* Reads the request line off *rest and leaves it at the header lines. */
 static enum http1_result
 read_request_line(struct span *rest, struct http1_request *request, struct http1_error *error)
 {
-    struct span version, after_method;
+    struct span version;
 
     while (rest->len > 0 && (rest->at[0] == '\r' || rest->at[0] == '\n')) {
         rest->at++;
@@ -81,10 +80,12 @@ read_request_line(struct span *rest, struct http1_request *request, struct http1
     }
     if (!take_until(rest, ' ', &request->method_name))
         return refuse(error, 400, "malformed request line");
-    after_method = (struct span){rest->at - 1, rest->len + 1};
     if (!take_until(rest, ' ', &request->target) || !take_until(rest, '\r', &version))
         return refuse(error, 400, "malformed request line");
-    *rest = after_method;
+    if (rest->len == 0 || rest->at[0] != '\n')
+        return refuse(error, 400, "malformed request line");
+    rest->at++;
+    rest->len--;
     request->method = method_of(request->method_name);
     if (span_is(request->method_name, "CONNECT"))
         return refuse(error, 400, "CONNECT is not offered");
@@ -151,17 +152,18 @@ on_complete(http_parser *parser)
 static enum http1_result
 read_headers(struct span rest, struct http1_request *request, struct http1_error *error)
 {
+    static const http_parser_settings settings = {
+        .on_header_field = on_field,
+        .on_header_value = on_value,
+        .on_headers_complete = on_complete,
+    };
+    const char *line = request->minor == 1 ? "GET / HTTP/1.1\r\n" : "GET / HTTP/1.0\r\n";
     struct lines lines = {.request = request};
     http_parser parser;
-    http_parser_settings settings;
 
     http_parser_init(&parser, HTTP_REQUEST);
     parser.data = &lines;
-    http_parser_settings_init(&settings);
-    settings.on_header_field = on_field;
-    settings.on_header_value = on_value;
-    settings.on_headers_complete = on_complete;
-    http_parser_execute(&parser, &settings, "GET", 3);
+    http_parser_execute(&parser, &settings, line, strlen(line));
     http_parser_execute(&parser, &settings, rest.at, rest.len);
     if (lines.complete)
         return HTTP1_DONE;

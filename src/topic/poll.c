@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "client/http.h"
 #include "conf/conf.h"
-#include "event/timer.h"
+#include "event/loop.h"
 #include "topic/backlog.h"
 #include "topic/hub.h"
 #include "topic/message.h"
@@ -32,7 +32,6 @@ struct poll {
     unsigned n_filters;           /* those that are subscribed to */
     uint64_t first;               /* that came for it and is to be looked at; 0: none came */
     bool was_told[2];             /* of the bus: that it went, that it came */
-    struct timer timer;
     struct loop_deferred free_later;
     struct hub_filter filters[];
 };
@@ -55,7 +54,6 @@ release(struct poll *poll)
     if (poll->streamed != NULL)
         poll_answer_clear(poll->streamed);
     free(poll->streamed);
-    timer_deinit(&poll->timer);
     poll->exchange = NULL;
     loop_defer(poll->loop, &poll->free_later, on_free);
 }
@@ -132,11 +130,11 @@ stream_on(struct poll *poll)
     if (last || answer->failed || exchange_is_lost(poll->exchange))
         end_stream(poll);
     else if (written >= TURN)
-        timer_set(&poll->timer, loop_now(poll->loop));
+        exchange_call_at(poll->exchange, loop_now(poll->loop));
 }
 
 static void
-on_progress(struct exchange_owner *owner)
+on_turn(struct exchange_owner *owner)
 {
     stream_on(container_of(owner, struct poll, exchange_owner));
 }
@@ -151,7 +149,8 @@ on_gone(struct exchange_owner *owner)
 static void
 begin_stream(struct poll *poll, struct poll_answer *answer)
 {
-    static const struct exchange_events events = {.progress = on_progress, .gone = on_gone};
+    static const struct exchange_events events = {
+        .progress = on_turn, .due = on_turn, .gone = on_gone};
 
     poll->streamed = malloc(sizeof *poll->streamed);
     if (poll->streamed == NULL) {
@@ -161,7 +160,7 @@ begin_stream(struct poll *poll, struct poll_answer *answer)
     }
     *poll->streamed = *answer;
     answer->body.block = NULL;
-    timer_set(&poll->timer, 0);
+    exchange_call_at(poll->exchange, 0);
     poll->exchange_owner.events = &events;
     exchange_set_owner(poll->exchange, &poll->exchange_owner);
     exchange_begin(poll->exchange, 200, poll->headers, -1);
@@ -235,15 +234,12 @@ op_flush(struct hub_member *member)
     look(poll, false);
 }
 
+/* It has waited long enough. */
 static void
-on_timer(struct timer *timer)
+on_due(struct exchange_owner *owner)
 {
-    struct poll *poll = container_of(timer, struct poll, timer);
+    struct poll *poll = container_of(owner, struct poll, exchange_owner);
 
-    if (poll->streamed != NULL) {
-        stream_on(poll);
-        return;
-    }
     widen(poll);
     look(poll, true);
 }
@@ -284,7 +280,6 @@ make(const struct poll_options *options)
     poll->headers = options->headers;
     poll->refusal = options->refusal;
     poll->owner = options->owner;
-    timer_init(&poll->timer, poll->loop, on_timer);
     hub_join(options->hub, &poll->member, &ops);
     poll->backlog = backlog_new(&backlog);
     if (poll->backlog != NULL)
@@ -305,7 +300,7 @@ no_memory(const struct poll_options *options)
 struct poll *
 poll_open(const struct poll_options *options)
 {
-    static const struct exchange_events events = {.gone = on_gone};
+    static const struct exchange_events events = {.gone = on_gone, .due = on_due};
     struct poll *poll = make(options);
 
     if (poll == NULL) {
@@ -328,7 +323,7 @@ poll_open(const struct poll_options *options)
     poll->exchange_owner.events = &events;
     exchange_set_owner(options->exchange, &poll->exchange_owner);
     exchange_expect_talk(options->exchange);
-    timer_set(&poll->timer, loop_now(poll->loop) + poll->route->poll_wait);
+    exchange_call_at(options->exchange, loop_now(poll->loop) + poll->route->poll_wait);
     return poll;
 }
 
