@@ -11,6 +11,10 @@
 #include "topic/message.h"
 #include "topic/tree.h"
 
+enum {
+    WALKS = 8, /* over all that is retained, for the filters of one subscription */
+};
+
 static bool
 matches_any(const struct span *filters, unsigned n, const struct topic_message *message)
 {
@@ -44,18 +48,17 @@ backlog_matches(const struct backlog *backlog, const struct topic_message *messa
 
 struct collecting {
     struct backlog *backlog;
-    unsigned filter; /* whose turn it is */
+    unsigned filter;         /* whose turn it is; values that an earlier one matches are taken */
+    struct topic_tree *rest; /* that filter and all behind it, once they are asked together */
     size_t room;
     bool failed;
 };
 
-/* A value that several filters match is taken with the first of them. */
+/* Returns whether to go on. */
 static bool
-on_value(void *value, void *arg)
+take_value(struct collecting *collecting, struct topic_message *message)
 {
-    struct collecting *collecting = arg;
     struct backlog *backlog = collecting->backlog;
-    struct topic_message *message = value;
 
     if (matches_any(backlog->filters, collecting->filter, message))
         return true;
@@ -73,19 +76,83 @@ on_value(void *value, void *arg)
     return true;
 }
 
-/* Returns -1 without memory. */
+/* One that the filter matches whose turn it is. */
+static bool
+on_value(void *value, void *arg)
+{
+    return take_value(arg, value);
+}
+
+static void
+on_filter(struct topic_subscription *subscription, void *arg)
+{
+    bool *matches = arg;
+
+    (void)subscription;
+    *matches = true;
+}
+
+/* Any. */
+static bool
+on_any_value(void *value, void *arg)
+{
+    struct collecting *collecting = arg;
+    struct topic_message *message = value;
+    bool matches = false;
+
+    topic_tree_match(collecting->rest, topic_message_topic(message), message->topic_len, on_filter,
+                     &matches);
+    return !matches || take_value(collecting, message);
+}
+
+/* Many filters that each have to look at all values, such as +/a, +/b, … are asked together: one walk, and
+ * each value is looked up among them. Returns -1 without memory. */
+static int
+collect_together(struct collecting *collecting, struct hub *hub)
+{
+    struct backlog *backlog = collecting->backlog;
+    unsigned n = backlog->n_filters - collecting->filter, made = 0;
+    const struct span *filters = backlog->filters + collecting->filter;
+    struct topic_subscription *subscriptions = calloc(n, sizeof *subscriptions);
+
+    collecting->rest = topic_tree_new();
+    collecting->failed = subscriptions == NULL || collecting->rest == NULL;
+    while (!collecting->failed && made < n) {
+        if (topic_tree_subscribe(collecting->rest, filters[made].at, filters[made].len,
+                                 &subscriptions[made]) == 0)
+            made++;
+        else
+            collecting->failed = true;
+    }
+    if (!collecting->failed)
+        backlog->walked +=
+            topic_tree_retained_each(hub_tree(hub), NULL, 0, on_any_value, collecting);
+    while (made > 0)
+        topic_tree_unsubscribe(collecting->rest, &subscriptions[--made]);
+    topic_tree_free(collecting->rest);
+    free(subscriptions);
+    return collecting->failed ? -1 : 0;
+}
+
+/* A value that several filters match is taken with the first of them. Returns -1 without memory. */
 static int
 collect_retained(struct backlog *backlog, struct hub *hub)
 {
     struct collecting collecting = {.backlog = backlog};
+    size_t walked = backlog->walked;
+    size_t enough = WALKS * topic_tree_counts(hub_tree(hub)).retained;
 
-    for (; collecting.filter < backlog->n_filters && !collecting.failed; collecting.filter++) {
+    for (; collecting.filter < backlog->n_filters; collecting.filter++) {
         const struct span *filter = &backlog->filters[collecting.filter];
 
+        if (backlog->walked - walked > enough)
+            return collect_together(&collecting, hub);
         backlog->walked +=
             topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
+        if (collecting.failed)
+            return -1;
     }
-    return collecting.failed ? -1 : 0;
+    return 0;
 }
 
 static void

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Topic routes at their corners: what waits while a client subscribes, polls that are passed by, cursors that overlap."""
 
+import re
 import time
 
 import pytest
@@ -158,3 +159,20 @@ def test_a_slow_client_over_tls_gets_all_in_order(culvert, certs, kind):
             publisher.put("chat/a", f"{i} {'x' * size}")
         time.sleep(1.2)
         assert [one["data"].split(" ")[0] for one in client.messages(150)] == [str(i) for i in range(150)]
+
+
+# ---- many filters ----
+
+
+@pytest.mark.parametrize("kind", ["ws", "sse", "poll"])
+def test_many_filters_that_look_at_everything_get_each_value_once(culvert, kind):
+    c = culvert(route(subscribe="#, $x/#", publish="#, $x/#"))
+    p = Publisher(c)
+    topics = [f"t{i}/x{i % 60}" for i in range(300)] + ["$x/x1", "other", "t1/x1/deep", "a/b/c"]
+    for topic in topics:
+        p.put(topic, topic, retain=1)
+    filters = [f"+/x{i}" for i in range(50)] + ["t1/x1", "t7/#", "a/+/c", "$x/+", "t59/x59"]
+    client = KINDS[kind](c, filters)
+    got = [message["topic"] for message in client.until("subscribed")]
+    expected = {topic for topic in topics if re.fullmatch(r"t\d+/x[1-4]?\d|t7/x7|\$x/x1|a/b/c|t59/x59", topic)}
+    assert len(got) == len(set(got)) and set(got) == expected
