@@ -138,7 +138,7 @@ void exchange_read_body(struct exchange *exchange, double timeout);
 void exchange_call_at(struct exchange *exchange, double due);
 
 /* The answer is to be a conversation: a client that ends its side before, has gone. */
-void exchange_expect_talk(struct exchange *exchange);
+void exchange_expect_talk(struct exchange *exchange, bool talk);
 
 /* Valid until request() returns. */
 const struct http1_request *exchange_request(const struct exchange *exchange);

@@ -74,10 +74,11 @@ void topic_tree_unsubscribe(struct topic_tree *tree, struct topic_subscription *
 
 /*
  * Calls fn for each subscription whose filter matches the topic, once; in the order of their subscribing
- * where they share a filter. Who has subscribed to several filters is called for each that matches.
+ * where they share a filter. Who has subscribed to several filters is called for each that matches. Returns
+ * how many nodes were looked at.
  */
-void topic_tree_match(struct topic_tree *tree, const char *topic, size_t len,
-                      topic_subscription_cb fn, void *arg);
+size_t topic_tree_match(struct topic_tree *tree, const char *topic, size_t len,
+                        topic_subscription_cb fn, void *arg);
 
 /* Whether it is subscribed, to that very filter. */
 bool topic_subscription_is(const struct topic_subscription *subscription, const char *filter,

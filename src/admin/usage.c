@@ -21,7 +21,7 @@ static const char *const help[] = {
     "  -c, --config FILE   default " CULVERT_SYSCONFDIR "/culvert.ini; - is standard input",
     "  LISTEN              PORT, :PORT, ADDRESS:PORT, [IPV6]:PORT or unix:/PATH",
     "  TARGET              HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:/PATH, map:FILE,",
-    "                      mqtt://HOST, mqtts://HOST, mqtt+unix:/PATH, topics: or echo:",
+    "                      mqtt://HOST, mqtts://HOST, mqtt+unix:/PATH or echo:",
     "",
     "Example: a VNC server in the browser",
     "  culvert --web /usr/share/novnc :6080 localhost:5900",

@@ -139,5 +139,5 @@ choosing_start(const struct route_context *context, struct exchange *exchange,
         return;
     }
     exchange_set_owner(exchange, &choosing->exchange_owner);
-    exchange_expect_talk(exchange);
+    exchange_expect_talk(exchange, true);
 }

@@ -273,5 +273,5 @@ opening_start(const struct route_context *context, struct exchange *exchange,
         return;
     }
     exchange_set_owner(exchange, &opening->exchange_owner);
-    exchange_expect_talk(exchange);
+    exchange_expect_talk(exchange, true);
 }

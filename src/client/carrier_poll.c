@@ -331,7 +331,7 @@ carrier_poll_open(const struct carrier_poll_options *options)
         return (int)attached;
     }
     exchange_set_owner(poll->exchange, &poll->owner);
-    exchange_expect_talk(poll->exchange);
+    exchange_expect_talk(poll->exchange, true);
     poll->tells_again = session_ack_is_in_doubt(options->session, exchange_number(poll->exchange));
     if (poll->tells_again) {
         answer_now(poll);

@@ -281,7 +281,7 @@ carrier_sse_open(const struct carrier_sse_options *options)
         return (int)attached;
     }
     exchange_set_owner(sse->exchange, &sse->owner);
-    exchange_expect_talk(sse->exchange);
+    exchange_expect_talk(sse->exchange, true);
     begin(sse, options->headers);
     session_due(options->session, op_look(&sse->carrier));
     op_pump(&sse->carrier);

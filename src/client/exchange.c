@@ -32,9 +32,9 @@ exchange_call_at(struct exchange *exchange, double due)
 }
 
 void
-exchange_expect_talk(struct exchange *exchange)
+exchange_expect_talk(struct exchange *exchange, bool talk)
 {
-    exchange->talk = true;
+    exchange->talk = talk;
 }
 
 const struct http1_request *

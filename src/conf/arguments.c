@@ -31,15 +31,14 @@ is_plain(const char *value)
     return true;
 }
 
-/* HOST:PORT is what people type. A host may well be called "echo"; one called "unix", "files",
- * "topics" or "map" needs its tcp:// written. */
+/* HOST:PORT is what people type. A host may well be called "echo"; one called "unix", "files"
+ * or "map" needs its tcp:// written. */
 static bool
 has_scheme(const char *target)
 {
     return strstr(target, "://") != NULL || strcmp(target, "echo:") == 0 ||
            strncmp(target, "unix:", 5) == 0 || strncmp(target, "files:", 6) == 0 ||
-           strncmp(target, "topics:", 7) == 0 || strncmp(target, "mqtt+unix:", 10) == 0 ||
-           strncmp(target, "map:", 4) == 0;
+           strncmp(target, "map:", 4) == 0 || strncmp(target, "mqtt+unix:", 10) == 0;
 }
 
 static char *

@@ -12,7 +12,9 @@
 #include "topic/tree.h"
 
 enum {
-    WALKS = 8, /* over all that is retained, for the filters of one subscription */
+    WALKS = 8,    /* over all that is retained, for filters of one subscription each by itself */
+    MATCHES = 16, /* steps for each value, for filters together */
+    FEW = 1000,   /* steps that nobody counts */
 };
 
 static bool
@@ -49,7 +51,8 @@ backlog_matches(const struct backlog *backlog, const struct topic_message *messa
 struct collecting {
     struct backlog *backlog;
     unsigned filter;         /* whose turn it is; values that an earlier one matches are taken */
-    struct topic_tree *rest; /* that filter and all behind it, once they are asked together */
+    struct topic_tree *rest; /* that filter and all behind it, while they are asked together */
+    size_t work;             /* steps that this may take */
     size_t room;
     bool failed;
 };
@@ -99,54 +102,83 @@ on_any_value(void *value, void *arg)
     struct collecting *collecting = arg;
     struct topic_message *message = value;
     bool matches = false;
+    size_t steps = topic_tree_match(collecting->rest, topic_message_topic(message),
+                                    message->topic_len, on_filter, &matches);
 
-    topic_tree_match(collecting->rest, topic_message_topic(message), message->topic_len, on_filter,
-                     &matches);
+    collecting->work -= steps < collecting->work ? steps : collecting->work;
+    if (collecting->work == 0)
+        return false;
     return !matches || take_value(collecting, message);
 }
 
-/* Many filters that each have to look at all values, such as +/a, +/b, … are asked together: one walk, and
- * each value is looked up among them. Returns -1 without memory. */
+/* Returns -1 without memory. */
 static int
-collect_together(struct collecting *collecting, struct hub *hub)
+ask_together(struct collecting *collecting, struct hub *hub,
+             struct topic_subscription *subscriptions)
 {
     struct backlog *backlog = collecting->backlog;
-    unsigned n = backlog->n_filters - collecting->filter, made = 0;
     const struct span *filters = backlog->filters + collecting->filter;
-    struct topic_subscription *subscriptions = calloc(n, sizeof *subscriptions);
+    unsigned n = backlog->n_filters - collecting->filter, made = 0;
+    int result = 0;
 
-    collecting->rest = topic_tree_new();
-    collecting->failed = subscriptions == NULL || collecting->rest == NULL;
-    while (!collecting->failed && made < n) {
-        if (topic_tree_subscribe(collecting->rest, filters[made].at, filters[made].len,
-                                 &subscriptions[made]) == 0)
-            made++;
-        else
-            collecting->failed = true;
+    while (result == 0 && made < n) {
+        result = topic_tree_subscribe(collecting->rest, filters[made].at, filters[made].len,
+                                      &subscriptions[made]);
+        made += result == 0;
     }
-    if (!collecting->failed)
+    if (result == 0)
         backlog->walked +=
             topic_tree_retained_each(hub_tree(hub), NULL, 0, on_any_value, collecting);
     while (made > 0)
         topic_tree_unsubscribe(collecting->rest, &subscriptions[--made]);
+    return collecting->failed ? -1 : result;
+}
+
+/*
+ * Filters that each have to look at many values, such as +/a, +/b, … are asked together: one walk, and each
+ * value is looked up among them. There are filters that are so alike that this takes longer; then nothing
+ * is taken. Returns 1 when it is done, 0 when it takes too long, -1 without memory.
+ */
+static int
+collect_together(struct collecting *collecting, struct hub *hub)
+{
+    struct backlog *backlog = collecting->backlog;
+    struct topic_subscription *subscriptions =
+        calloc(backlog->n_filters - collecting->filter, sizeof *subscriptions);
+    size_t had = backlog->n_retained;
+    int result = -1;
+
+    collecting->rest = topic_tree_new();
+    if (subscriptions != NULL && collecting->rest != NULL)
+        result = ask_together(collecting, hub, subscriptions);
     topic_tree_free(collecting->rest);
     free(subscriptions);
-    return collecting->failed ? -1 : 0;
+    if (result != 0 || collecting->work > 0)
+        return result == 0 ? 1 : -1;
+    while (backlog->n_retained > had)
+        topic_message_unref(backlog->retained[--backlog->n_retained]);
+    return 0;
 }
 
 /* A value that several filters match is taken with the first of them. Returns -1 without memory. */
 static int
 collect_retained(struct backlog *backlog, struct hub *hub)
 {
-    struct collecting collecting = {.backlog = backlog};
-    size_t walked = backlog->walked;
-    size_t enough = WALKS * topic_tree_counts(hub_tree(hub)).retained;
+    size_t retained = topic_tree_counts(hub_tree(hub)).retained;
+    struct collecting collecting = {.backlog = backlog, .work = MATCHES * retained + FEW};
+    size_t enough = backlog->walked + WALKS * retained + FEW;
+    bool together = true;
+    int result;
 
     for (; collecting.filter < backlog->n_filters; collecting.filter++) {
         const struct span *filter = &backlog->filters[collecting.filter];
 
-        if (backlog->walked - walked > enough)
-            return collect_together(&collecting, hub);
+        if (together && backlog->walked > enough) {
+            result = collect_together(&collecting, hub);
+            if (result != 0)
+                return result > 0 ? 0 : -1;
+            together = false;
+        }
         backlog->walked +=
             topic_tree_retained_each(hub_tree(hub), filter->at, filter->len, on_value, &collecting);
         if (collecting.failed)

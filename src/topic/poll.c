@@ -45,14 +45,25 @@ on_free(struct loop_deferred *deferred)
 }
 
 static void
+count(const struct poll *poll, const struct poll_answer *answer)
+{
+    struct metrics_flow *flow = &poll->metrics->flows[METRICS_LONGPOLL];
+
+    metrics_add(&flow->messages[METRICS_OUT], answer->messages);
+    metrics_add(&flow->bytes[METRICS_OUT], answer->message_bytes);
+}
+
+static void
 release(struct poll *poll)
 {
     for (unsigned i = 0; i < poll->n_filters; i++)
         hub_unsubscribe(&poll->filters[i]);
     hub_leave(&poll->member);
     backlog_free(poll->backlog);
-    if (poll->streamed != NULL)
+    if (poll->streamed != NULL) {
+        count(poll, poll->streamed);
         poll_answer_clear(poll->streamed);
+    }
     free(poll->streamed);
     poll->exchange = NULL;
     loop_defer(poll->loop, &poll->free_later, on_free);
@@ -68,15 +79,6 @@ finish(struct poll *poll)
     metrics_add(&poll->metrics->flows[METRICS_LONGPOLL].ended, 1);
     release(poll);
     owner->gone(owner);
-}
-
-static void
-count(const struct poll *poll, const struct poll_answer *answer)
-{
-    struct metrics_flow *flow = &poll->metrics->flows[METRICS_LONGPOLL];
-
-    metrics_add(&flow->messages[METRICS_OUT], answer->messages);
-    metrics_add(&flow->bytes[METRICS_OUT], answer->message_bytes);
 }
 
 /* All of it at once. */
@@ -100,11 +102,12 @@ static void
 end_stream(struct poll *poll)
 {
     struct exchange *exchange = poll->exchange;
-    bool failed = poll->streamed->failed || exchange_is_lost(exchange);
+    bool failed = poll->streamed->failed;
 
-    count(poll, poll->streamed);
-    finish(poll);
     if (failed)
+        log_error(loop_log(poll->loop), exchange_name(exchange), "out of memory");
+    finish(poll);
+    if (failed || exchange_is_lost(exchange))
         exchange_break(exchange);
     else
         exchange_end(exchange);
@@ -124,7 +127,8 @@ stream_on(struct poll *poll)
         if (last)
             poll_answer_end(answer);
         written += gather_len(&answer->body);
-        exchange_write(poll->exchange, gather_data(&answer->body), gather_len(&answer->body));
+        if (gather_len(&answer->body) > 0)
+            exchange_write(poll->exchange, gather_data(&answer->body), gather_len(&answer->body));
         gather_clear(&answer->body);
     }
     if (last || answer->failed || exchange_is_lost(poll->exchange))
@@ -163,6 +167,7 @@ begin_stream(struct poll *poll, struct poll_answer *answer)
     exchange_call_at(poll->exchange, 0);
     poll->exchange_owner.events = &events;
     exchange_set_owner(poll->exchange, &poll->exchange_owner);
+    exchange_expect_talk(poll->exchange, false); /* its end may be all that the client waits for */
     exchange_begin(poll->exchange, 200, poll->headers, -1);
     stream_on(poll);
 }
@@ -322,7 +327,7 @@ poll_open(const struct poll_options *options)
     poll->member.seen = poll->backlog->since;
     poll->exchange_owner.events = &events;
     exchange_set_owner(options->exchange, &poll->exchange_owner);
-    exchange_expect_talk(options->exchange);
+    exchange_expect_talk(options->exchange, true);
     exchange_call_at(options->exchange, loop_now(poll->loop) + poll->route->poll_wait);
     return poll;
 }

@@ -110,7 +110,7 @@ tell(const struct topic_node *node, topic_subscription_cb fn, void *arg)
         fn(container_of(at, struct topic_subscription, link), arg);
 }
 
-void
+size_t
 topic_tree_match(struct topic_tree *tree, const char *topic, size_t len, topic_subscription_cb fn,
                  void *arg)
 {
@@ -120,6 +120,7 @@ topic_tree_match(struct topic_tree *tree, const char *topic, size_t len, topic_s
         unsigned depth;
     } waiting[TOPIC_LEVELS + 1];
     struct topic_levels levels;
+    size_t looked_at = 0;
     unsigned n = 1;
 
     topic_levels_cut(&levels, topic, len);
@@ -131,6 +132,7 @@ topic_tree_match(struct topic_tree *tree, const char *topic, size_t len, topic_s
         unsigned depth = waiting[n].depth;
         bool wild = depth > 0 || !is_hidden(topic, len);
 
+        looked_at++;
         if (wild && node->all != NULL)
             tell(node->all, fn, arg);
         if (depth == levels.n) {
@@ -148,6 +150,7 @@ topic_tree_match(struct topic_tree *tree, const char *topic, size_t len, topic_s
         }
     }
     tree->walks--;
+    return looked_at;
 }
 
 bool

@@ -338,6 +338,31 @@ def test_culvert_ends_in_the_middle_of_a_long_answer(culvert, way):
     assert c.wait_exit() == 0
 
 
+def in_one_turn(c, p, requests):
+    """All of them are there when culvert looks, each on a connection of its own."""
+    wires = [c.http() for _ in requests]
+    c.stats()  # they are accepted
+    os.kill(c.process.pid, signal.SIGSTOP)
+    for wire, (topic, text) in zip(wires, requests):
+        headers = [("Content-Length", str(len(text)))]
+        wire.send(request("POST", url("/live", [topic]), headers=headers, body=text))
+    os.kill(c.process.pid, signal.SIGCONT)
+    for wire in wires:
+        assert read_answer(wire).status == 200
+
+
+def test_a_poll_that_waited_and_lost_its_place_gets_a_long_answer(culvert):
+    c, p = start(culvert, "[bus]\nhistory_messages = 1\n")
+    kept = retain_many(p)
+    client = TopicPoll(c, ["sensors/#"], receive_buffer=4096)
+    assert [brief(one) for one in client.poll()] == kept
+    client.send()
+    in_one_turn(c, p, [("sensors/x", str(i).encode()) for i in range(20)])
+    client.wire.sock.recv(1, socket.MSG_PEEK)
+    client.wire.sock.shutdown(socket.SHUT_WR)  # one answer more is all it wants
+    assert [brief(one) for one in client.receive()] == ["reset"] + kept
+
+
 def test_an_old_client_gets_a_long_answer_to_the_end(culvert):
     c, p = start(culvert)
     kept = retain_many(p)
