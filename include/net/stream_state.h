@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stream_state -- what a stream is made of, and what its parts (stream.c, stream_piped.c,
+ * stream_state -- what a stream is made of, and what its parts (stream.c, stream_read.c, stream_piped.c,
  * stream_stall.c) share. Nobody else includes it.
  */
 #ifndef CULVERT_NET_STREAM_STATE_H
@@ -59,6 +59,12 @@ stream_waiting(const struct stream *stream)
 
 /* The one place that decides what the loop watches. */
 void stream_watch(struct stream *stream);
+
+/* Decrypted bytes do not wake the loop: this does. */
+void stream_wake_for_decrypted(struct stream *stream);
+
+/* The first failure is the reason. error: an errno, or 0 for OpenSSL's. */
+void stream_remember_why(struct stream *stream, int error);
 
 /* What sending on a plain socket has returned. Returns bytes taken, 0 if none now, -1 if sending is
  * over. */

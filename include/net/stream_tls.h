@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * stream_tls -- the reading and writing of a stream through OpenSSL. Only stream.c uses it.
+ * stream_tls -- the reading and writing of a stream through OpenSSL. Only stream.c and stream_read.c use it.
  *
  * Results are counts, or one of STREAM_*; what OpenSSL needs the socket for before it can go on is
  * told in *want, so that the stream can watch for it.

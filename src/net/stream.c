@@ -32,9 +32,8 @@ something_to_send(const struct stream *stream)
     return !stream->write_over && (stream_waiting(stream) > 0 || stream->fin == FIN_WANTED);
 }
 
-/* Decrypted bytes do not wake the loop. */
-static void
-wake_for_decrypted(struct stream *stream)
+void
+stream_wake_for_decrypted(struct stream *stream)
 {
     if (stream->ssl != NULL && stream->want_read && !stream->read_over &&
         stream->read_want == STREAM_WANT_NOTHING && SSL_has_pending(stream->ssl))
@@ -58,13 +57,13 @@ stream_watch(struct stream *stream)
         return;
     ev_io_modify(&stream->io, events);
     ev_io_start(ev, &stream->io);
-    wake_for_decrypted(stream); /* to stop it has taken back what was fed */
+    stream_wake_for_decrypted(stream); /* to stop it has taken back what was fed */
 }
 
 /* ---- failures ---- */
 
-static void
-remember_why(struct stream *stream, int error)
+void
+stream_remember_why(struct stream *stream, int error)
 {
     char text[256];
 
@@ -93,7 +92,7 @@ drop_waiting(struct stream *stream)
 void
 stream_sending_broke(struct stream *stream, int error)
 {
-    remember_why(stream, error);
+    stream_remember_why(stream, error);
     stream->write_over = true;
     stream->stalled_since = 0;
     drop_waiting(stream);
@@ -298,111 +297,6 @@ stream_local_addr(const struct stream *stream, struct addr *addr)
         addr->len = 0;
 }
 
-/* ---- reading ---- */
-
-static ssize_t
-plain_read(struct stream *stream, void *data, size_t len, int flags)
-{
-    ssize_t n = recv(stream->io.fd, data, len, flags);
-
-    if (n > 0)
-        return n;
-    if (n == 0)
-        return stream->reset ? STREAM_BROKEN : STREAM_END;
-    if (errno == EAGAIN || errno == EINTR)
-        return STREAM_AGAIN;
-    remember_why(stream, errno);
-    return STREAM_BROKEN;
-}
-
-static ssize_t
-tls_read(struct stream *stream, void *data, size_t len)
-{
-    enum stream_want want;
-    ssize_t n = stream_tls_read(stream->ssl, data, len, &want);
-
-    stream->read_want = (uint8_t)want;
-    if (n == STREAM_BROKEN)
-        remember_why(stream, 0);
-    return n;
-}
-
-ssize_t
-stream_read(struct stream *stream, void *data, size_t len)
-{
-    ssize_t n;
-
-    assert(len > 0);
-    if (stream->read_over)
-        return STREAM_AGAIN;
-    n = stream->ssl != NULL ? tls_read(stream, data, len) : plain_read(stream, data, len, 0);
-    if (n == STREAM_END || n == STREAM_BROKEN) {
-        stream->read_over = true;
-        if (n == STREAM_BROKEN && !stream->write_over)
-            stream_sending_broke(stream, 0);
-    }
-    if (n <= 0)
-        stream_watch(stream);
-    return n;
-}
-
-ssize_t
-stream_peek(struct stream *stream, void *data, size_t len)
-{
-    assert(stream->ssl == NULL && len > 0);
-    return plain_read(stream, data, len, MSG_PEEK);
-}
-
-void
-stream_want_read(struct stream *stream, bool on)
-{
-    if (stream->want_read == on)
-        return;
-    stream->want_read = on;
-    stream_watch(stream);
-    if (on)
-        wake_for_decrypted(stream);
-}
-
-bool
-stream_read_over(const struct stream *stream)
-{
-    return stream->read_over;
-}
-
-int
-stream_handshake(struct stream *stream)
-{
-    enum stream_want want;
-    int result;
-
-    if (stream->ssl == NULL)
-        return 1;
-    result = stream_tls_handshake(stream->ssl, &want);
-    stream->read_want = (uint8_t)want;
-    if (result == 1) {
-        stream->read_want = STREAM_WANT_NOTHING;
-    } else if (result == STREAM_BROKEN) {
-        remember_why(stream, 0);
-        stream->read_over = true;
-        stream_sending_broke(stream, 0);
-    }
-    stream_watch(stream);
-    return result == 1 ? 1 : result == STREAM_AGAIN ? 0 : -1;
-}
-
-bool
-stream_is_plain(const struct stream *stream)
-{
-    return stream->ssl == NULL;
-}
-
-bool
-stream_is_established(const struct stream *stream)
-{
-    return stream->ssl == NULL || SSL_is_init_finished(stream->ssl);
-}
-
 /* ---- events ---- */
 
 static void
@@ -426,7 +320,7 @@ on_io(struct ev_loop *ev, ev_io *io, int revents)
         return;
     stream->owner->events->readable(stream->owner);
     if (!stream->closed)
-        wake_for_decrypted(stream);
+        stream_wake_for_decrypted(stream);
 }
 
 /* ---- lifetime ---- */
