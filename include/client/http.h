@@ -137,7 +137,7 @@ void exchange_read_body(struct exchange *exchange, double timeout);
  * still open; replaces an earlier one. 0: never. */
 void exchange_call_at(struct exchange *exchange, double due);
 
-/* The answer is to be a conversation: a client that ends its side before, has gone. */
+/* talk: the answer is to be a conversation, and a client that ends its side before it is over has gone. */
 void exchange_expect_talk(struct exchange *exchange, bool talk);
 
 /* Valid until request() returns. */
@@ -154,6 +154,8 @@ struct loop *exchange_loop(const struct exchange *exchange);
 /* "1-42": lives as long as the connection. The number is what http_accept() was told. */
 const char *exchange_name(const struct exchange *exchange);
 uint64_t exchange_number(const struct exchange *exchange);
+/* Logs that something for it could not be had. */
+void exchange_lacks_memory(const struct exchange *exchange);
 const struct addr *exchange_peer(const struct exchange *exchange);
 
 /* Whom the exchange is for: the peer, unless exchange_set_client() has told who is behind it. Logs

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/carrier_websocket.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/blob.h"
 #include "base/gather.h"
 #include "base/list.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "client/http.h"
 #include "client/liveness.h"
@@ -20,13 +18,11 @@
 #include "net/stream.h"
 #include "proto/session_frame.h"
 #include "proto/ws_frame.h"
-#include "proto/ws_handshake.h"
 
 enum {
     PENDING_MAX = 65536, /* bytes that wait for the socket; the rest stays with the session */
     CONTROL_PENDING_MAX = 2 * PENDING_MAX, /* above it ACKs and PONGs wait too */
     CONTROL_MAX = WS_SERVER_HEADER_MAX + SESSION_CONTROL_MAX,
-    ANSWER_MAX = 256 + WS_SUBPROTOCOL_MAX,
 };
 
 _Static_assert((int)BLOB_HEADROOM >= (int)WS_SERVER_HEADER_MAX + (int)SESSION_HEADER_MAX,
@@ -455,12 +451,9 @@ take(const struct carrier_websocket_options *options, struct exchange_taken *tak
     static const struct carrier_ops ops = {op_pump, op_ack, op_end, op_look};
     static const struct stream_events events = {on_readable, on_progress};
     struct ws_carrier *ws = calloc(1, sizeof *ws);
-    char answer[ANSWER_MAX];
-    size_t len;
 
     if (ws == NULL) {
-        log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
-                  "out of memory");
+        exchange_lacks_memory(options->exchange);
         return NULL;
     }
     ws->carrier.ops = &ops;
@@ -474,9 +467,7 @@ take(const struct carrier_websocket_options *options, struct exchange_taken *tak
                     true);
     exchange_take(options->exchange, &ws->owner, taken);
     ws->stream = taken->stream;
-    len = ws_handshake_answer(options->handshake, options->digest, answer, sizeof answer);
-    assert(len > 0);
-    stream_write(ws->stream, answer, len);
+    ws_control_accept(ws->stream, options->handshake, options->digest);
     return ws;
 }
 

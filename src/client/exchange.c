@@ -118,6 +118,12 @@ exchange_client(const struct exchange *exchange)
 }
 
 void
+exchange_lacks_memory(const struct exchange *exchange)
+{
+    log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+}
+
+void
 exchange_set_client(struct exchange *exchange, const struct addr *client)
 {
     assert(exchange->client == NULL);
@@ -125,7 +131,7 @@ exchange_set_client(struct exchange *exchange, const struct addr *client)
     if (exchange->client != NULL)
         *exchange->client = *client;
     else
-        log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+        exchange_lacks_memory(exchange);
 }
 
 void
@@ -154,7 +160,7 @@ exchange_add_lines(struct exchange *exchange, const char *lines)
     assert(exchange->lines == NULL && exchange->status == 0);
     exchange->lines = strdup(lines);
     if (exchange->lines == NULL)
-        log_error(loop_log(exchange_loop(exchange)), exchange_name(exchange), "out of memory");
+        exchange_lacks_memory(exchange);
 }
 
 void

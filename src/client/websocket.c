@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/websocket.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/list.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "base/pipes.h"
 #include "bridge/endpoint.h"
@@ -20,7 +17,6 @@
 #include "net/linger.h"
 #include "net/stream.h"
 #include "proto/ws_frame.h"
-#include "proto/ws_handshake.h"
 
 enum state {
     OPEN,
@@ -110,9 +106,9 @@ end(struct websocket *ws, const struct ending *ending)
 }
 
 static void
-end_lost(struct websocket *ws, enum ender by, const char *reason)
+end_lost(struct websocket *ws, const char *reason)
 {
-    end(ws, &(struct ending){by, WS_CODE_LOST, reason});
+    end(ws, &(struct ending){ENDER_CLIENT, WS_CODE_LOST, reason});
 }
 
 /* The client broke a rule: it is told which, unless a Close was sent already. */
@@ -163,13 +159,13 @@ op_look(struct endpoint *endpoint)
         fail(ws, 1013, "client takes no data");
         return 0;
     case LIVENESS_NO_CLOSE:
-        end_lost(ws, ENDER_CLIENT, "no answer to Close");
+        end_lost(ws, "no answer to Close");
         return 0;
     case LIVENESS_UNFINISHED:
         fail(ws, 1008, "unfinished message");
         return 0;
     case LIVENESS_LOST:
-        end_lost(ws, ENDER_CLIENT, "heartbeat timeout");
+        end_lost(ws, "heartbeat timeout");
         return 0;
     case LIVENESS_PING:
         ws_control_ping(ws->stream);
@@ -300,7 +296,7 @@ on_readable(struct stream_owner *owner)
     if (n > 0)
         decode(ws, scratch, (size_t)n);
     else if (n != STREAM_AGAIN)
-        end_lost(ws, ENDER_CLIENT, n == STREAM_END ? "end without Close" : stream_why(ws->stream));
+        end_lost(ws, n == STREAM_END ? "end without Close" : stream_why(ws->stream));
 }
 
 /* What came before the 101 goes first, in pieces that the target has room for. Returns whether all
@@ -337,7 +333,7 @@ on_progress(struct stream_owner *owner)
     struct websocket *ws = container_of(owner, struct websocket, owner);
 
     if (stream_is_broken(ws->stream)) { /* noticed here, as it may not be read at the time */
-        end_lost(ws, ENDER_CLIENT, stream_why(ws->stream));
+        end_lost(ws, stream_why(ws->stream));
         return;
     }
     liveness_progress(&ws->liveness, loop_now(ws->loop));
@@ -424,7 +420,7 @@ op_resume(struct endpoint *endpoint)
         return;
     }
     if (ws->client_ended) {
-        end_lost(ws, ENDER_CLIENT, "end without Close");
+        end_lost(ws, "end without Close");
         return;
     }
     liveness_heard(&ws->liveness, loop_now(ws->loop));
@@ -480,20 +476,16 @@ websocket_open(const struct websocket_options *options)
     static const struct stream_events events = {on_readable, on_progress};
     struct websocket *ws = calloc(1, sizeof *ws);
     struct exchange_taken taken;
-    char answer[256 + WS_SUBPROTOCOL_MAX];
-    size_t len;
-    bool whole;
+    bool whole = messages_are_whole(options->route);
 
     if (ws == NULL) {
-        log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
-                  "out of memory");
+        exchange_lacks_memory(options->exchange);
         return NULL;
     }
     ws->endpoint.ops = &ops;
     ws->owner.events = &events;
     ws->loop = exchange_loop(options->exchange);
     ws->lingers = options->lingers;
-    whole = messages_are_whole(options->route);
     ws_decoder_init(&ws->decoder, WS_FROM_CLIENT, whole ? options->route->message_max : 0, whole);
     ws->decoder.bare_pong = conf_route_use(options->route) == CONF_USE_MQTT;
     messages_init(&ws->messages, options->route, options->metrics);
@@ -501,10 +493,8 @@ websocket_open(const struct websocket_options *options)
     ws->stream = taken.stream;
     early_init(&ws->early, taken.early, taken.early_len);
     ws->client_ended = taken.ended;
-    len = ws_handshake_answer(options->handshake, options->digest, answer, sizeof answer);
-    assert(len > 0);
     if (ws->messages.route->heartbeat == 0)
         stream_set_user_timeout(ws->stream, ws->messages.route->write_timeout);
-    stream_write(ws->stream, answer, len);
+    ws_control_accept(ws->stream, options->handshake, options->digest);
     return &ws->endpoint;
 }

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "client/ws_control.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/stream.h"
 #include "proto/ws_frame.h"
+#include "proto/ws_handshake.h"
+
+enum {
+    ANSWER_MAX = 256 + WS_SUBPROTOCOL_MAX,
+};
 
 struct ws_pong {
     uint8_t len;
@@ -20,6 +26,17 @@ send_control(struct stream *stream, enum ws_opcode opcode, const void *payload, 
 
     memcpy(frame + header, payload, len);
     stream_write(stream, frame, header + len);
+}
+
+void
+ws_control_accept(struct stream *stream, const struct ws_handshake *handshake,
+                  struct ws_digest *digest)
+{
+    char answer[ANSWER_MAX];
+    size_t len = ws_handshake_answer(handshake, digest, answer, sizeof answer);
+
+    assert(len > 0);
+    stream_write(stream, answer, len);
 }
 
 void

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/list.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "client/http.h"
 #include "conf/conf.h"
@@ -105,7 +104,7 @@ end_stream(struct poll *poll)
     bool failed = poll->streamed->failed;
 
     if (failed)
-        log_error(loop_log(poll->loop), exchange_name(exchange), "out of memory");
+        exchange_lacks_memory(exchange);
     finish(poll);
     if (failed || exchange_is_lost(exchange))
         exchange_break(exchange);
@@ -296,8 +295,7 @@ make(const struct poll_options *options)
 static void
 no_memory(const struct poll_options *options)
 {
-    log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
-              "out of memory");
+    exchange_lacks_memory(options->exchange);
     exchange_set_reason(options->exchange, METRICS_REFUSED_MEMORY);
     exchange_error(options->exchange, 503, options->refusal, "out of memory");
 }

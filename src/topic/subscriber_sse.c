@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/metrics.h"
 #include "client/http.h"
 #include "conf/conf.h"
@@ -145,8 +144,7 @@ subscriber_sse_open(const struct subscriber_options *options)
 
     if (subscriber == NULL || subscriber_subscribe(subscriber, options->filters, options->n_filters,
                                                    options->since) != NULL) {
-        log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
-                  "out of memory");
+        exchange_lacks_memory(options->exchange);
         if (subscriber != NULL)
             subscriber_discard(subscriber);
         return NULL;

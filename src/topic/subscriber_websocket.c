@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A subscriber over a WebSocket: one JSON text, or one payload, in each message. */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/gather.h"
-#include "base/log.h"
 #include "base/metrics.h"
 #include "client/http.h"
 #include "client/liveness.h"
 #include "client/ws_control.h"
 #include "conf/conf.h"
 #include "proto/ws_frame.h"
-#include "proto/ws_handshake.h"
 #include "topic/envelope.h"
 #include "topic/subscriber_state.h"
 #include "topic/talk.h"
 
 enum {
-    ANSWER_MAX = 256 + WS_SUBPROTOCOL_MAX,
     EVENT_STACK = 1024, /* bytes of an event that needs no memory of its own */
     ANSWERS_MAX = 2 * SUBSCRIBER_PENDING_MAX, /* that wait for a client: then it is not read */
 };
@@ -430,22 +426,17 @@ subscriber_websocket_open(const struct subscriber_options *options)
     struct ws_subscriber *ws = make(options);
     struct subscriber *subscriber = &ws->subscriber;
     struct exchange_taken taken;
-    char answer[ANSWER_MAX];
-    size_t len;
 
     if (ws == NULL || subscriber_subscribe(subscriber, options->filters, options->n_filters,
                                            options->since) != NULL) {
-        log_error(loop_log(exchange_loop(options->exchange)), exchange_name(options->exchange),
-                  "out of memory");
+        exchange_lacks_memory(options->exchange);
         if (ws != NULL)
             subscriber_discard(subscriber);
         return NULL;
     }
     exchange_take(options->exchange, &subscriber->stream_owner, &taken);
     subscriber->stream = taken.stream;
-    len = ws_handshake_answer(options->handshake, options->digest, answer, sizeof answer);
-    assert(len > 0);
-    stream_write(subscriber->stream, answer, len);
+    ws_control_accept(subscriber->stream, options->handshake, options->digest);
     stream_want_read(subscriber->stream, true);
     subscriber_begin(subscriber);
     if (!subscriber_is_over(subscriber))
