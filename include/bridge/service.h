@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bridge/ports.h"
+
 struct buses;
 struct http_moved;
 struct limits;
@@ -32,12 +34,6 @@ struct service_owner {
     void (*drained)(struct service_owner *owner);
     /* After service_stop(): every connection has ended and the loop is about to return. */
     void (*stopped)(struct service_owner *owner);
-};
-
-struct service_port {
-    int fd; /* borrowed; tells one port from another */
-    bool tls;
-    bool proxy; /* connections begin with a PROXY header */
 };
 
 struct service_config {

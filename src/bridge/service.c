@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "bridge/bridge.h"
 #include "bridge/drain.h"
+#include "bridge/ports.h"
 #include "bridge/route.h"
 #include "bridge/snapshot.h"
 #include "bridge/topic_route.h"
@@ -21,7 +22,6 @@
 #include "event/timer.h"
 #include "guard/networks.h"
 #include "net/linger.h"
-#include "net/listener.h"
 #include "net/resolver.h"
 #include "net/tls.h"
 #include "proto/ws_handshake.h"
@@ -29,17 +29,6 @@
 
 #define LEAVING "server is stopping"
 #define LOOK    0.02 /* seconds between looks at what is left while draining or stopping */
-
-struct port {
-    struct listener_owner owner;
-    struct list link;
-    struct listener *listener;
-    struct service *service;
-    int fd;
-    bool tls;
-    bool proxy;
-    bool kept; /* by the configuration that is being put into force */
-};
 
 enum state {
     SERVING,
@@ -69,7 +58,8 @@ struct service {
     struct limits *limits;
     uint64_t n_accepted; /* numbers the connections */
     size_t sockets_max;  /* this worker's share of the descriptors */
-    struct list ports;
+    struct ports_owner ports_owner;
+    struct ports ports;
     struct drain drain;
     struct timer look; /* at what is left, while draining or stopping */
     double stop_by;    /* when to close what is left then */
@@ -105,9 +95,9 @@ on_request(struct http_handler *handler, struct exchange *exchange)
 
 /* Each client that has not been joined to its target yet may need a second descriptor. */
 static bool
-on_has_room(struct listener_owner *owner)
+on_has_room(struct ports_owner *owner)
 {
-    const struct service *service = container_of(owner, struct port, owner)->service;
+    const struct service *service = container_of(owner, struct service, ports_owner);
 
     return loop_sockets(service->loop) + service->proxieds.n_members + service->https.n_members +
                2 <=
@@ -116,16 +106,17 @@ on_has_room(struct listener_owner *owner)
 
 /* Those who hold descriptors without asking for anything make room for who comes. */
 static size_t
-on_n_spare(struct listener_owner *owner)
+on_n_spare(struct ports_owner *owner)
 {
-    return container_of(owner, struct port, owner)->service->https.half_open.n_waiting;
+    return container_of(owner, struct service, ports_owner)->https.half_open.n_waiting;
 }
 
 static bool
-on_make_room(struct listener_owner *owner)
+on_make_room(struct ports_owner *owner)
 {
-    return half_open_evict(&container_of(owner, struct port, owner)->service->https.half_open,
-                           "descriptors are short");
+    struct service *service = container_of(owner, struct service, ports_owner);
+
+    return half_open_evict(&service->https.half_open, "descriptors are short");
 }
 
 /* Seconds from `since` on that a client has to ask; not many more when we are leaving. */
@@ -236,106 +227,15 @@ serve_proxied(struct service *service, int fd, struct tls *tls, const struct add
 }
 
 static void
-on_accepted(struct listener_owner *owner, int fd, const struct addr *peer)
+on_accepted(struct ports_owner *owner, int fd, const struct addr *peer, bool with_tls, bool proxy)
 {
-    struct port *port = container_of(owner, struct port, owner);
-    struct tls *tls = port->tls ? port->service->snapshot->tls : NULL;
+    struct service *service = container_of(owner, struct service, ports_owner);
+    struct tls *tls = with_tls ? service->snapshot->tls : NULL;
 
-    if (port->proxy)
-        serve_proxied(port->service, fd, tls, peer);
+    if (proxy)
+        serve_proxied(service, fd, tls, peer);
     else
-        serve(port->service, fd, tls, loop_now(port->service->loop), peer, NULL);
-}
-
-/* ---- ports ---- */
-
-static struct port *
-find_port(const struct service *service, int fd)
-{
-    struct list *at;
-
-    for (at = service->ports.next; at != &service->ports; at = at->next) {
-        struct port *port = container_of(at, struct port, link);
-
-        if (port->fd == fd)
-            return port;
-    }
-    return NULL;
-}
-
-static struct port *
-open_port(struct service *service, int fd)
-{
-    struct port *port = calloc(1, sizeof *port);
-
-    if (port == NULL) {
-        log_error(loop_log(service->loop), "service", "out of memory");
-        return NULL;
-    }
-    port->owner.has_room = on_has_room;
-    port->owner.n_spare = on_n_spare;
-    port->owner.make_room = on_make_room;
-    port->owner.accepted = on_accepted;
-    port->service = service;
-    port->fd = fd;
-    port->listener = listener_start(service->loop, fd, &port->owner);
-    if (port->listener == NULL) {
-        free(port);
-        return NULL;
-    }
-    list_add(&service->ports, &port->link);
-    return port;
-}
-
-/* drain: accepts what its queue holds first. */
-static void
-close_port(struct port *port, bool drain)
-{
-    if (drain)
-        listener_drain(port->listener);
-    listener_stop(port->listener);
-    list_remove(&port->link);
-    free(port);
-}
-
-static void
-close_ports(struct service *service, bool drain, bool kept_too)
-{
-    struct list *at = service->ports.next;
-
-    while (at != &service->ports) {
-        struct port *port = container_of(at, struct port, link);
-
-        at = at->next;
-        if (kept_too || !port->kept)
-            close_port(port, drain);
-        else
-            port->kept = false;
-    }
-}
-
-/* Returns -1 if one of the ports could not be opened, logged; the others serve. */
-static int
-set_ports(struct service *service, const struct service_port *ports, size_t n)
-{
-    int result = 0;
-    size_t i;
-
-    for (i = 0; i < n; i++) {
-        struct port *port = find_port(service, ports[i].fd);
-
-        if (port == NULL)
-            port = open_port(service, ports[i].fd);
-        if (port == NULL) {
-            result = -1;
-            continue;
-        }
-        port->tls = ports[i].tls;
-        port->proxy = ports[i].proxy;
-        port->kept = true;
-    }
-    close_ports(service, true, false);
-    return result;
+        serve(service, fd, tls, loop_now(service->loop), peer, NULL);
 }
 
 /* ---- what main orders ---- */
@@ -409,13 +309,10 @@ on_look(struct timer *timer)
 void
 service_drain(struct service *service, double seconds)
 {
-    struct list *at;
-
     if (service->state != SERVING)
         return;
     service->state = DRAINING;
-    for (at = service->ports.next; at != &service->ports; at = at->next)
-        listener_leave(container_of(at, struct port, link)->listener);
+    ports_leave(&service->ports);
     http_drain_all(&service->https);
     drain_start(&service->drain, seconds);
     /* Not now: what was just told to end does so in the course of this turn. */
@@ -430,7 +327,7 @@ service_stop(struct service *service, bool at_once)
     if (service->state != STOPPING) {
         service->state = STOPPING;
         service->stop_by = now + conf_longest_close_timeout(service->snapshot->conf);
-        close_ports(service, true, true);
+        ports_close(&service->ports, true);
         proxied_hurry_all(&service->proxieds, HTTP_LAST_CHANCE);
         http_drain_all(&service->https);
         bridge_drain_all(&service->bridges, 1001, LEAVING);
@@ -448,7 +345,7 @@ service_configure(struct service *service, const struct service_config *config)
     struct snapshot *old = service->snapshot;
 
     /* First: what waits at a port that goes was meant for it as it was. With TLS, for one. */
-    (void)set_ports(service, config->ports, config->n_ports);
+    (void)ports_set(&service->ports, config->ports, config->n_ports);
     service->snapshot = snapshot_ref(config->snapshot);
     snapshot_unref(old);
     service->sockets_max = config->sockets_max;
@@ -463,6 +360,7 @@ service_configure(struct service *service, const struct service_config *config)
 struct service *
 service_new(const struct service_options *options)
 {
+    static const struct ports_events events = {on_has_room, on_n_spare, on_make_room, on_accepted};
     struct service *service = calloc(1, sizeof *service);
 
     if (service == NULL) {
@@ -477,7 +375,8 @@ service_new(const struct service_options *options)
     service->limits = options->limits;
     service->sockets_max = options->config.sockets_max;
     service->snapshot = snapshot_ref(options->config.snapshot);
-    list_init(&service->ports);
+    service->ports_owner.events = &events;
+    ports_init(&service->ports, service->loop, &service->ports_owner);
     linger_init(&service->lingers, service->loop);
     service->proxied_owner.ready = on_proxied;
     proxied_set_init(&service->proxieds, service->loop);
@@ -498,7 +397,7 @@ service_new(const struct service_options *options)
     }
     if (service->resolver == NULL || service->digest == NULL ||
         hubs_update(&service->hubs, options->config.buses) != 0 ||
-        set_ports(service, options->config.ports, options->config.n_ports) != 0) {
+        ports_set(&service->ports, options->config.ports, options->config.n_ports) != 0) {
         service_free(service);
         return NULL;
     }
@@ -510,7 +409,7 @@ service_free(struct service *service)
 {
     if (service == NULL)
         return;
-    close_ports(service, false, true);
+    ports_close(&service->ports, false);
     close_all(service);
     drain_deinit(&service->drain);
     timer_deinit(&service->look);
