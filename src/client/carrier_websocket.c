@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/blob.h"
 #include "base/gather.h"
 #include "base/list.h"
 #include "base/metrics.h"
@@ -12,6 +11,7 @@
 #include "client/liveness.h"
 #include "client/session.h"
 #include "client/ws_control.h"
+#include "client/ws_session.h"
 #include "conf/conf.h"
 #include "event/loop.h"
 #include "net/linger.h"
@@ -22,11 +22,7 @@
 enum {
     PENDING_MAX = 65536, /* bytes that wait for the socket; the rest stays with the session */
     CONTROL_PENDING_MAX = 2 * PENDING_MAX, /* above it ACKs and PONGs wait too */
-    CONTROL_MAX = WS_SERVER_HEADER_MAX + SESSION_CONTROL_MAX,
 };
-
-_Static_assert((int)BLOB_HEADROOM >= (int)WS_SERVER_HEADER_MAX + (int)SESSION_HEADER_MAX,
-               "both headers go before a message");
 
 struct ws_carrier {
     struct carrier carrier;
@@ -96,51 +92,6 @@ lose(struct ws_carrier *ws, uint16_t code, const char *reason)
 
 /* ---- to the client ---- */
 
-/* A frame that is no message, with WS_SERVER_HEADER_MAX bytes of room before it. */
-static void
-send_control(struct stream *stream, uint8_t *frame, size_t len)
-{
-    size_t header = ws_encode_before(frame, len, WS_BINARY, true);
-
-    stream_write(stream, frame - header, header + len);
-}
-
-static void
-send_ack(struct stream *stream, uint64_t seq)
-{
-    uint8_t room[CONTROL_MAX];
-    uint8_t *frame = room + WS_SERVER_HEADER_MAX;
-
-    send_control(stream, frame, session_frame_ack(frame, seq));
-}
-
-static void
-send_close(struct stream *stream, uint16_t code, const char *reason)
-{
-    uint8_t room[CONTROL_MAX];
-    uint8_t *frame = room + WS_SERVER_HEADER_MAX;
-
-    send_control(stream, frame, session_frame_close(frame, code, reason));
-}
-
-static void
-send_ping(struct ws_carrier *ws, enum session_frame_type type, const void *payload, size_t len)
-{
-    uint8_t room[CONTROL_MAX];
-    uint8_t *frame = room + WS_SERVER_HEADER_MAX;
-
-    send_control(ws->stream, frame, session_frame_ping(frame, type, payload, len));
-}
-
-static void
-send_message(struct ws_carrier *ws, struct blob *blob, uint64_t seq)
-{
-    size_t header = session_frame_before(blob->data, (enum session_frame_type)blob->tag, seq);
-    size_t outer = ws_encode_before(blob->data - header, header + blob->len, WS_BINARY, true);
-
-    stream_write(ws->stream, blob->data - header - outer, outer + header + blob->len);
-}
-
 static struct liveness_view
 view(const struct ws_carrier *ws)
 {
@@ -176,9 +127,9 @@ op_pump(struct carrier *carrier)
 
     while (stream_pending(ws->stream) < PENDING_MAX &&
            (blob = session_next(carrier->session, carrier, &seq)) != NULL)
-        send_message(ws, blob, seq);
+        ws_session_message(ws->stream, blob, seq);
     if (session_close_is_due(carrier->session, carrier, &code, &reason)) {
-        send_close(ws->stream, code, reason);
+        ws_session_close(ws->stream, code, reason);
         carrier->told_close = true;
     }
     if (was_empty && stream_pending(ws->stream) > 0)
@@ -191,7 +142,7 @@ op_ack(struct carrier *carrier)
     struct ws_carrier *ws = from_carrier(carrier);
 
     if (stream_pending(ws->stream) <= CONTROL_PENDING_MAX) /* else when it has taken something */
-        send_ack(ws->stream, session_tell_ack(carrier->session));
+        ws_session_ack(ws->stream, session_tell_ack(carrier->session));
 }
 
 /* Of a client that takes nothing, the newest PING is answered. */
@@ -199,7 +150,7 @@ static void
 answer_ping(struct ws_carrier *ws, const struct session_frame *ping)
 {
     if (stream_pending(ws->stream) <= CONTROL_PENDING_MAX) {
-        send_ping(ws, SESSION_PONG, ping->data, ping->len);
+        ws_session_ping(ws->stream, SESSION_PONG, ping->data, ping->len);
         return;
     }
     gather_clear(&ws->ping);
@@ -213,8 +164,9 @@ send_what_waited(struct ws_carrier *ws)
     if (stream_pending(ws->stream) > CONTROL_PENDING_MAX)
         return;
     if (ws->pinged)
-        send_ping(ws, SESSION_PONG, gather_len(&ws->ping) > 0 ? (char *)gather_data(&ws->ping) : "",
-                  gather_len(&ws->ping));
+        ws_session_ping(ws->stream, SESSION_PONG,
+                        gather_len(&ws->ping) > 0 ? (char *)gather_data(&ws->ping) : "",
+                        gather_len(&ws->ping));
     ws->pinged = false;
     gather_clear(&ws->ping);
     if (session_has_ack(ws->carrier.session))
@@ -230,10 +182,10 @@ op_end(struct carrier *carrier, enum carrier_end how, uint16_t code, const char 
         how != CARRIER_DROPPED && (how != CARRIER_DETACHED || stream_pending(ws->stream) == 0);
 
     if (how == CARRIER_OVER && !ws->client_closed && session_has_ack(carrier->session))
-        send_ack(ws->stream, session_tell_ack(carrier->session));
+        ws_session_ack(ws->stream, session_tell_ack(carrier->session));
     if (how == CARRIER_FAILED ||
         (how == CARRIER_OVER && !carrier->told_close && !ws->client_closed))
-        send_close(ws->stream, code, reason);
+        ws_session_close(ws->stream, code, reason);
     if (gently)
         ws_control_close(ws->stream, code, reason);
     release(ws, gently);
@@ -258,7 +210,7 @@ op_look(struct carrier *carrier)
         lose(ws, 0, "");
         return 0;
     case LIVENESS_PING:
-        send_ping(ws, SESSION_PING, "", 0);
+        ws_session_ping(ws->stream, SESSION_PING, "", 0);
         liveness_pinged(&ws->liveness, &now);
         break;
     case LIVENESS_FINE:
@@ -471,22 +423,11 @@ take(const struct carrier_websocket_options *options, struct exchange_taken *tak
     return ws;
 }
 
-static void
-send_open(struct ws_carrier *ws)
-{
-    uint8_t room[WS_SERVER_HEADER_MAX + 1 + SESSION_OPEN_MAX];
-    uint8_t *frame = room + WS_SERVER_HEADER_MAX;
-    size_t len = session_open_text(ws->carrier.session, ws->heartbeat, (char *)frame + 1);
-
-    frame[0] = SESSION_OPEN;
-    send_control(ws->stream, frame, 1 + len);
-}
-
 /* No session is attached to it. */
 static void
 turn_away(struct ws_carrier *ws, uint16_t code, const char *reason)
 {
-    send_close(ws->stream, code, reason);
+    ws_session_close(ws->stream, code, reason);
     ws_control_close(ws->stream, code, reason);
     release(ws, true);
 }
@@ -507,7 +448,7 @@ carrier_websocket_open(const struct carrier_websocket_options *options)
         turn_away(ws, 1002, "an ACK of a message that was not sent");
         break;
     case SESSION_ATTACHED:
-        send_open(ws);
+        ws_session_open(ws->stream, ws->carrier.session, ws->heartbeat);
         ws->liveness.heard = ws->liveness.message = loop_now(ws->loop);
         stream_want_read(ws->stream, true);
         op_pump(&ws->carrier);
