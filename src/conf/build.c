@@ -178,9 +178,10 @@ misfit(const struct conf_key *key, enum conf_use use)
     if (key->uses == CONF_USE_TOPICS)
         return "only with a target topics:";
     if (key->uses == CONF_USE_MQTT)
-        return "only with a target mqtt:// or mqtts://";
+        return "only with a target mqtt://, mqtts:// or mqtt+unix:";
     if (use == CONF_USE_MQTT)
-        return "not with a target mqtt:// or mqtts://: its packets are their own messages";
+        return "not with a target mqtt://, mqtts:// or mqtt+unix:, whose packets are their own "
+               "messages";
     return use == CONF_USE_TOPICS ? "not with a target topics:" : "not with this target";
 }
 

@@ -371,3 +371,29 @@ def test_an_old_client_gets_a_long_answer_to_the_end(culvert):
     answer = read_answer(wire)
     assert answer["content-length"] is None and answer["connection"] == "close"
     assert [brief(one) for one in json.loads(answer.body)["messages"]] == kept
+
+
+# ---- waiting ----
+
+
+def test_a_poll_that_waits_keeps_its_request_line_alone(culvert):
+    c, p = start(culvert)
+    since = p.put("sensors/a", "first")
+    long = [("Accept", "application/json"), *((f"X-{i}", "x" * 1000) for i in range(8))]
+    ask = request("GET", url("/live", ["chat/+"], since), headers=long)
+    TopicPoll(c, ["chat/+"]).poll()
+    c.stats()
+    before = c.stats().live_bytes
+    wires = [c.http() for _ in range(50)]
+    for wire in wires:
+        wire.send(ask)
+    assert c.stats().live_bytes - before < 50 * 5000  # of 8,000 of headers each
+    # What is behind it is held all the same, at every cut of it.
+    wires[0].send(ask[: len(ask) // 2])
+    c.stats()
+    wires[0].send(ask[len(ask) // 2 :] + ask)
+    said = p.put("chat/a", "all of you")
+    for wire in wires + [wires[0], wires[0]]:
+        assert [one["id"] for one in json.loads(read_answer(wire).body)["messages"]] == [said]
+    lines = c.wait_log(f"access .*method=GET path=/live query=topic=chat/.*since={since} status=200", 52)
+    assert len(lines) == 52

@@ -88,13 +88,16 @@ odd_values(void **state)
 
         setenv("CT_ODD", odd[i], 1);
         conf = parse("[server]\nlisten = 1\n[route /]\ntarget = unix:/${CT_ODD}\n"
-                     "[route /2]\ntarget = unix:${CT_ODD}\n");
+                     "[route /2]\ntarget = unix:${CT_ODD}\n"
+                     "[route /3]\ntarget = mqtt+unix:/${CT_ODD}\n");
         unsetenv("CT_ODD");
         assert_string_equal(conf->routes[0].target.path + 1, odd[i]);
         text = dump_text(conf);
         again = parse(text);
         assert_string_equal(again->routes[0].target.path + 1, odd[i]);
         assert_string_equal(again->routes[1].target.path + 1, odd[i]);
+        assert_string_equal(again->routes[2].target.path + 1, odd[i]);
+        assert_int_equal(again->routes[2].target.kind, CONF_TARGET_MQTT);
         free(text);
         conf_unref(again);
         assert_round_trip(conf);
@@ -208,6 +211,7 @@ arguments(void **state)
     assert_target("echo:", CONF_TARGET_ECHO, NULL, NULL);
     assert_target("echo:7", CONF_TARGET_TCP, "echo", NULL);
     assert_target("unix:/run/a b; $c ", CONF_TARGET_UNIX, NULL, "/run/a b; $c ");
+    assert_target("mqtt+unix:/run/b", CONF_TARGET_MQTT, NULL, "/run/b");
     assert_target("files:/tmp", CONF_TARGET_FILES, NULL, "/tmp");
 }
 

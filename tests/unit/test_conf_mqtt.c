@@ -104,9 +104,11 @@ no_messages_of_its_own(void **state)
     conf_unref(conf);
     assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nframing = line\nmessages = base64\n"
                          "retain = yes\n",
-                    "5: [route /] framing: not with a target mqtt:// or mqtts://: its packets are "
+                    "5: [route /] framing: not with a target mqtt://, mqtts:// or mqtt+unix: as "
+                    "its packets are "
                     "their own messages\n"
-                    "6: [route /] messages: not with a target mqtt:// or mqtts://: its packets are "
+                    "6: [route /] messages: not with a target mqtt://, mqtts:// or mqtt+unix: as "
+                    "its packets are "
                     "their own messages\n"
                     "7: [route /] retain: only with a target topics:\n");
     assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nresume_window = 0\ntransports = sse\n",
@@ -171,8 +173,9 @@ rules_that_do_not_fit(void **state)
                     "6: [route /] mqtt_password_file: /dev/null: expected 1 to 4096 bytes\n"
                     "7: [route /] mqtt_versions: expected some of 3.1.1 and 5, separated by "
                     "commas, got \"3.1\"\n");
-    assert_mistakes(HEAD "[route /]\ntarget = tcp://b:1\nmqtt_username = a\n",
-                    "5: [route /] mqtt_username: only with a target mqtt:// or mqtts://\n");
+    assert_mistakes(
+        HEAD "[route /]\ntarget = tcp://b:1\nmqtt_username = a\n",
+        "5: [route /] mqtt_username: only with a target mqtt://, mqtts:// or mqtt+unix:\n");
 }
 
 int
