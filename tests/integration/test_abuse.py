@@ -2,7 +2,6 @@
 """A thousand connections misused in every way that comes to mind: nothing may stay behind."""
 
 import random
-import signal
 import socket
 
 import pytest
@@ -152,10 +151,9 @@ def crowd(culvert, count=300):
     for path in ("/echo", "/inside"):
         wires = [Wire.open(culvert.address) for _ in range(count)]
         for deed in (lambda wire: wire.send(upgrade_request(path)), Wire.reset):
-            culvert.signal(signal.SIGSTOP)
-            for wire in wires:
-                deed(wire)
-            culvert.signal(signal.SIGCONT)
+            with culvert.frozen():
+                for wire in wires:
+                    deed(wire)
             culvert.wait_quiet()
 
 

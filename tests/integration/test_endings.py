@@ -502,10 +502,9 @@ def test_a_second_term_before_the_workers_have_heard_of_the_first(culvert, peer)
         c = culvert("[server]\nworkers = 4\n" + to(target))
         for _ in range(12):
             c.ws("/x").send_text("some")
-        c.signal(signal.SIGSTOP)
-        c.signal(signal.SIGTERM)
-        c.signal(signal.SIGINT)
-        c.signal(signal.SIGCONT)
+        with c.frozen():
+            c.signal(signal.SIGTERM)
+            c.signal(signal.SIGINT)
         assert c.wait_exit() == 0
 
 
@@ -562,8 +561,7 @@ def test_bytes_behind_a_close_are_taken_rather_than_answered_with_a_reset(culver
     """They break a rule; but a reset could cost the client our Close. More are there than one read takes."""
     c = culvert("[route /x]\ntarget = echo:\nbuffer = 4k\n")
     ws = c.ws("/x")
-    c.signal(signal.SIGSTOP)
-    ws.send(close_frame(1000) + bytes(8000))
-    c.signal(signal.SIGCONT)
+    with c.frozen():
+        ws.send(close_frame(1000) + bytes(8000))
     assert ws.recv_close() == 1000
     assert ws.read_to_end() == b""

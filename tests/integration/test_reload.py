@@ -154,11 +154,10 @@ def test_what_waits_in_the_queue_of_a_removed_listener_is_served(culvert):
     kept, gone = free_port(), free_port()
     route = "[route /x]\ntarget = echo:\n"
     c = culvert(f"[server]\nlisten = 127.0.0.1:{kept}\nlisten = 127.0.0.1:{gone}\n{route}")
-    c.signal(signal.SIGSTOP)
-    waiting = [c.wire(address=("127.0.0.1", gone)) for _ in range(20)]
-    write(c, f"[server]\nlisten = 127.0.0.1:{kept}\n{route}")
-    c.signal(signal.SIGHUP)
-    c.signal(signal.SIGCONT)
+    with c.frozen():
+        waiting = [c.wire(address=("127.0.0.1", gone)) for _ in range(20)]
+        write(c, f"[server]\nlisten = 127.0.0.1:{kept}\n{route}")
+        c.signal(signal.SIGHUP)
     c.wait_log(OUTCOME)
     for wire in waiting:
         assert wire.upgrade("/x").is_open()
@@ -171,11 +170,10 @@ def test_what_waits_in_the_queue_of_a_removed_tls_listener_is_served(culvert, ce
     plain = f"[server]\nlisten = 127.0.0.1:{kept}\n"
     route = "[route /x]\ntarget = echo:\n"
     c = culvert(f"{plain}listen = 127.0.0.1:{gone} tls\n{route}[tls]\n{certs.section()}")
-    c.signal(signal.SIGSTOP)
-    waiting = [connect(("127.0.0.1", gone)) for _ in range(300)]  # more than it takes in a turn
-    write(c, plain + route)
-    c.signal(signal.SIGHUP)
-    c.signal(signal.SIGCONT)
+    with c.frozen():
+        waiting = [connect(("127.0.0.1", gone)) for _ in range(300)]  # more than it takes in a turn
+        write(c, plain + route)
+        c.signal(signal.SIGHUP)
     c.wait_log(OUTCOME)
     for sock in waiting:
         tls = certs.client_context().wrap_socket(sock, server_hostname="localhost")

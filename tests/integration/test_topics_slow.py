@@ -342,11 +342,10 @@ def in_one_turn(c, p, requests):
     """All of them are there when culvert looks, each on a connection of its own."""
     wires = [c.http() for _ in requests]
     c.stats()  # they are accepted
-    os.kill(c.process.pid, signal.SIGSTOP)
-    for wire, (topic, text) in zip(wires, requests):
-        headers = [("Content-Length", str(len(text)))]
-        wire.send(request("POST", url("/live", [topic]), headers=headers, body=text))
-    os.kill(c.process.pid, signal.SIGCONT)
+    with c.frozen():
+        for wire, (topic, text) in zip(wires, requests):
+            headers = [("Content-Length", str(len(text)))]
+            wire.send(request("POST", url("/live", [topic]), headers=headers, body=text))
     for wire in wires:
         assert read_answer(wire).status == 200
 

@@ -104,12 +104,10 @@ no_messages_of_its_own(void **state)
     conf_unref(conf);
     assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nframing = line\nmessages = base64\n"
                          "retain = yes\n",
-                    "5: [route /] framing: not with a target mqtt://, mqtts:// or mqtt+unix: as "
-                    "its packets are "
-                    "their own messages\n"
-                    "6: [route /] messages: not with a target mqtt://, mqtts:// or mqtt+unix: as "
-                    "its packets are "
-                    "their own messages\n"
+                    "5: [route /] framing: not with a target mqtt://, mqtts:// or mqtt+unix:, "
+                    "whose packets are their own messages\n"
+                    "6: [route /] messages: not with a target mqtt://, mqtts:// or mqtt+unix:, "
+                    "whose packets are their own messages\n"
                     "7: [route /] retain: only with a target topics:\n");
     assert_mistakes(HEAD "[route /]\ntarget = mqtt://b\nresume_window = 0\ntransports = sse\n",
                     "6: [route /] transports: sse and longpoll need a resume_window: without one, "

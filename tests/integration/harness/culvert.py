@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import contextmanager
 
 from .child import spawn
 from .http import HttpClient
@@ -227,6 +228,22 @@ class Culvert:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    @contextmanager
+    def frozen(self):
+        """None of its threads runs: what is sent meanwhile is all there when it looks."""
+        self.signal(signal.SIGSTOP)
+        wait_until(lambda: set(self.thread_states()) == {"T"}, "all threads to stop")
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def thread_states(self):
+        tasks = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat") as stat:
+                yield stat.read().rpartition(")")[2].split()[0]
 
     def stats(self):
         """Its own figures; the garbage of the moment is gone when nothing is under way."""
