@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+from harness.child import freeze
 from harness.culvert import ROOT, VARIANT
 from harness.http import read_answer
 from harness.peers import Echo
@@ -135,12 +136,7 @@ def test_without_a_descriptor_for_the_target_it_is_502_until_there_is_one(culver
 def frozen_redis(tmp_path):
     """(port, freeze, thaw) of a redis-server; thawed at the end."""
     with redis_server(tmp_path, "--tcp-backlog", "1") as (port, process):
-
-        def freeze():
-            process.send_signal(signal.SIGSTOP)
-            wait_until(lambda: "T" in open(f"/proc/{process.pid}/stat").read().rsplit(")", 1)[1].split()[0], "SIGSTOP")
-
-        yield port, freeze, lambda: process.send_signal(signal.SIGCONT)
+        yield port, lambda: freeze(process), lambda: process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGCONT)
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
-from .child import spawn
+from .child import freeze, spawn
 from .http import HttpClient
 from .wait import DEADLINE, wait_until
 from .ws import WsClient
@@ -231,19 +231,12 @@ class Culvert:
 
     @contextmanager
     def frozen(self):
-        """None of its threads runs: what is sent meanwhile is all there when it looks."""
-        self.signal(signal.SIGSTOP)
-        wait_until(lambda: set(self.thread_states()) == {"T"}, "all threads to stop")
+        """What is sent meanwhile is all there when it looks."""
+        freeze(self.process)
         try:
             yield
         finally:
             self.signal(signal.SIGCONT)
-
-    def thread_states(self):
-        tasks = f"/proc/{self.process.pid}/task"
-        for task in os.listdir(tasks):
-            with open(f"{tasks}/{task}/stat") as stat:
-                yield stat.read().rpartition(")")[2].split()[0]
 
     def stats(self):
         """Its own figures; the garbage of the moment is gone when nothing is under way."""

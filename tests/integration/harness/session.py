@@ -364,7 +364,7 @@ class WsCarrier(Step):
         """
         closed = None
         while (got := self.recv_raw()) is not None:
-            assert got.kind in (ACK, PING, PONG, CLOSE), f"{got} before the end"
+            assert got.kind in (ACK, PONG, CLOSE), f"{got} before the end"
             closed = got if got.kind == CLOSE else closed
         assert self.code in codes, f"closed with {self.code}"
         assert closed.code == self.code if closed else not frame
